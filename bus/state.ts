@@ -1,0 +1,293 @@
+/** The cluster as one node knows it: plain data, changed only by `step`. */
+import type { Epoch, Millis, NodeId, Offset, ShardId } from '../lib/base/brand.ts'
+import { SLOT_COUNT } from '../lib/base/brand.ts'
+import type { Random } from '../lib/base/random.ts'
+import type { Effect } from './effect.ts'
+import { SLOT_BYTES } from './layout.ts'
+import { type BodyType, MESSAGE_NAMES } from './message.ts'
+
+/** A TCP connection of the bus, named by the core for those it dials and by the transport for those it accepts. */
+export type LinkId = number
+
+export interface Link {
+  readonly id: LinkId
+  /** We dialled it: unsolicited messages leave on it. An accepted link carries only answers. */
+  readonly outbound: boolean
+  readonly createdAt: Millis
+  /** False while a dial is under way. */
+  up: boolean
+  /** Undefined for an accepted link until a known sender speaks on it. */
+  node: ClusterNode | undefined
+  /** Remote address of an accepted link ('' for dialled ones). */
+  readonly remoteIp: string
+  /** Our own address of an accepted link ('' for dialled ones). */
+  readonly localIp: string
+}
+
+export type Health = 'ok' | 'pfail' | 'fail'
+
+/** One row of the nodes table. */
+export interface ClusterNode {
+  /** Random while in handshake, then the node's own. */
+  id: NodeId
+  shard: ShardId
+  role: 'primary' | 'replica'
+  health: Health
+  /** Known by address only; its id is not learned yet. */
+  handshake: boolean
+  /** The first message to it must be MEET. */
+  meet: boolean
+  noAddress: boolean
+  /** Its primary had replicas once, so that replicas may migrate to it. */
+  migrateTo: boolean
+  /** It announced that it will not fail over. */
+  noFailover: boolean
+  /** It has been seen sending EXT_DATA (Valkey 8 rule for sending extensions). */
+  extensionsSupported: boolean
+  ip: string
+  port: number
+  otherPort: number
+  busPort: number
+  hostname: string
+  humanName: string
+  clientIpv4: string
+  clientIpv6: string
+  configEpoch: Epoch
+  /** The primary it replicates. */
+  primary: ClusterNode | undefined
+  replicas: ClusterNode[]
+  /** Bitmap of the slots bound to it here, and how many. */
+  readonly slots: Uint8Array
+  slotCount: number
+  createdAt: Millis
+  /** When the outstanding ping left; 0 for none. */
+  pingSentAt: Millis
+  pongReceivedAt: Millis
+  /** Any valid message counts as a sign of life. */
+  dataReceivedAt: Millis
+  failedAt: Millis
+  /** When we last voted for a replica of this primary. */
+  votedAt: Millis
+  offset: Offset
+  offsetAt: Millis
+  /** Since when this primary has no working replica; 0 when it has one. */
+  orphanedAt: Millis
+  /** Reports by primaries that this node is failing: reporter -> time of the last. */
+  readonly failureReports: Map<ClusterNode, Millis>
+  outbound: Link | undefined
+  inbound: Link | undefined
+}
+
+/** What the node around the core knows; refreshed by the driver before every step. Never changed by the core. */
+export interface LocalFacts {
+  /** Stream offset produced (primary) or processed (replica). */
+  replicationOffset: Offset
+  /** The replication link to our primary is up. */
+  primaryLinkUp: boolean
+  /** A replication target is configured (REPLICAOF state, not the cluster's wish). */
+  hasPrimaryTarget: boolean
+  /** Last byte from our primary, or when the link went down. */
+  primaryLastSeenAt: Millis
+  /** The data set is being loaded at start. */
+  loading: boolean
+  keysInSlot(slot: number): number
+  /** Keys in all databases. */
+  keyCount(): number
+  /** Bytes waiting to be sent on a link. */
+  bufferedOn(link: LinkId): number
+}
+
+/** Options the core obeys; `lib/config.ts` fills them and may change them at any time. */
+export interface ClusterOptions {
+  nodeTimeoutMs: number
+  /** Client port, 0 when only TLS is served. */
+  port: number
+  tlsPort: number
+  /** 0 = client port + 10000. */
+  clusterPort: number
+  tlsCluster: boolean
+  announceIp: string
+  announcePort: number
+  announceTlsPort: number
+  announceBusPort: number
+  announceHostname: string
+  announceHumanNodename: string
+  announceClientIpv4: string
+  announceClientIpv6: string
+  preferredEndpointType: 'ip' | 'hostname' | 'unknown-endpoint'
+  requireFullCoverage: boolean
+  allowReadsWhenDown: boolean
+  allowPubsubshardWhenDown: boolean
+  replicaValidityFactor: number
+  replicaNoFailover: boolean
+  allowReplicaMigration: boolean
+  migrationBarrier: number
+  linkSendbufLimit: number
+  /** 0 = half the node timeout. */
+  pingIntervalMs: number
+  blacklistTtlSec: number
+  replPingReplicaPeriodSec: number
+}
+
+export interface Election {
+  /** When the request may leave; 0 when none was ever scheduled. */
+  startAt: Millis
+  rank: number
+  sent: boolean
+  votes: number
+  epoch: Epoch
+  /** The last "why not" that was logged, so that it is not repeated each tick. */
+  cantReason: string
+  cantLoggedAt: Millis
+}
+
+export interface ManualFailover {
+  /** 0 when none is under way. */
+  endsAt: Millis
+  /** Primary side: the replica that asked. */
+  replica: ClusterNode | undefined
+  /** Replica side: the offset to reach, -1 until the paused primary told it. */
+  targetOffset: number
+  canStart: boolean
+}
+
+export interface Cluster {
+  readonly options: ClusterOptions
+  readonly facts: LocalFacts
+  readonly random: Random
+  /** The instant of the current step. */
+  now: Millis
+  myself: ClusterNode
+  readonly nodes: Map<NodeId, ClusterNode>
+  readonly links: Map<LinkId, Link>
+  nextLinkId: LinkId
+  /** Owner of each slot. */
+  readonly owners: (ClusterNode | undefined)[]
+  readonly migratingTo: (ClusterNode | undefined)[]
+  readonly importingFrom: (ClusterNode | undefined)[]
+  /** Slots whose owner stopped claiming them: still bound, but anybody may claim them. Bitmap, not persisted. */
+  readonly unclaimed: Uint8Array
+  currentEpoch: Epoch
+  lastVoteEpoch: Epoch
+  state: 'ok' | 'fail'
+  /** Number of primaries that own slots. */
+  size: number
+  /** Forgotten ids -> when they may come back. */
+  readonly blacklist: Map<NodeId, Millis>
+  readonly election: Election
+  readonly manual: ManualFailover
+  /** First evaluation of the state, last time in a minority. */
+  firstCheckAt: Millis
+  minorityAt: Millis
+  tickCount: number
+  /** PFAIL nodes counted at the last tick: sizes the gossip section. */
+  pfailCount: number
+  stats: { sent: Record<BodyType, number>; received: Record<BodyType, number>; bufferLimitExceeded: number }
+  /** What this step has decided so far, in order; `step` takes it. */
+  effects: Effect[]
+  /** The table must be saved before this step's effects are carried out. */
+  unsaved: 'no' | 'save' | 'fsync'
+  /** The state must be evaluated before the step ends. */
+  stateDirty: boolean
+}
+
+/** A fresh row, in no role of importance yet. */
+export function createNode(c: { now: Millis; random: Random }, id: NodeId): ClusterNode {
+  return {
+    id,
+    shard: c.random.hex(40) as ShardId,
+    role: 'primary',
+    health: 'ok',
+    handshake: false,
+    meet: false,
+    noAddress: false,
+    migrateTo: false,
+    noFailover: false,
+    extensionsSupported: false,
+    ip: '',
+    port: 0,
+    otherPort: 0,
+    busPort: 0,
+    hostname: '',
+    humanName: '',
+    clientIpv4: '',
+    clientIpv6: '',
+    configEpoch: 0 as Epoch,
+    primary: undefined,
+    replicas: [],
+    slots: new Uint8Array(SLOT_BYTES),
+    slotCount: 0,
+    createdAt: c.now,
+    pingSentAt: 0 as Millis,
+    pongReceivedAt: 0 as Millis,
+    dataReceivedAt: 0 as Millis,
+    failedAt: 0 as Millis,
+    votedAt: 0 as Millis,
+    offset: 0 as Offset,
+    offsetAt: 0 as Millis,
+    orphanedAt: 0 as Millis,
+    failureReports: new Map(),
+    outbound: undefined,
+    inbound: undefined,
+  }
+}
+
+const zeroCounters = (): Record<BodyType, number> =>
+  Object.fromEntries(MESSAGE_NAMES.map((name) => [name, 0])) as Record<BodyType, number>
+
+/** A cluster of one: a node that has just been given an id. */
+export function createCluster(init: {
+  options: ClusterOptions
+  facts: LocalFacts
+  random: Random
+  now: Millis
+  id?: NodeId
+}): Cluster {
+  const myself = createNode(init, init.id ?? (init.random.hex(40) as NodeId))
+  return {
+    options: init.options,
+    facts: init.facts,
+    random: init.random,
+    now: init.now,
+    myself,
+    nodes: new Map([[myself.id, myself]]),
+    links: new Map(),
+    nextLinkId: 1,
+    owners: new Array<ClusterNode | undefined>(SLOT_COUNT).fill(undefined),
+    migratingTo: new Array<ClusterNode | undefined>(SLOT_COUNT).fill(undefined),
+    importingFrom: new Array<ClusterNode | undefined>(SLOT_COUNT).fill(undefined),
+    unclaimed: new Uint8Array(SLOT_BYTES),
+    currentEpoch: 0 as Epoch,
+    lastVoteEpoch: 0 as Epoch,
+    state: 'fail',
+    size: 1,
+    blacklist: new Map(),
+    election: {
+      startAt: 0 as Millis,
+      rank: 0,
+      sent: false,
+      votes: 0,
+      epoch: 0 as Epoch,
+      cantReason: '',
+      cantLoggedAt: 0 as Millis,
+    },
+    manual: { endsAt: 0 as Millis, replica: undefined, targetOffset: -1, canStart: false },
+    firstCheckAt: 0 as Millis,
+    minorityAt: 0 as Millis,
+    tickCount: 0,
+    pfailCount: 0,
+    stats: { sent: zeroCounters(), received: zeroCounters(), bufferLimitExceeded: 0 },
+    effects: [],
+    unsaved: 'no',
+    stateDirty: false,
+  }
+}
+
+/** A voter is a primary that owns slots; only voters count in quorums. */
+export const isVoter = (node: ClusterNode): boolean => node.role === 'primary' && node.slotCount > 0
+
+/** A majority of the known voters, failed ones included. */
+export const quorum = (c: Cluster): number => Math.floor(c.size / 2) + 1
+
+/** The primary a node stands for: itself, or whom it replicates when that is known. */
+export const primaryOf = (node: ClusterNode): ClusterNode | undefined => (node.role === 'primary' ? node : node.primary)
