@@ -4,6 +4,10 @@ export const HEADER_SIZE = 2256
 export const GOSSIP_ENTRY_SIZE = 104
 export const SLOT_BYTES = 2048
 export const IP_SIZE = 46
+/** Length u32, type u16, two zero bytes; what follows is padded to 8 bytes. */
+export const EXTENSION_HEAD_SIZE = 8
+/** Valkey 8 adds this bit to PUBLISH and PUBLISHSHARD that carry a 16-byte header, for nodes that asked for it. */
+export const LIGHT_MESSAGE = 0x8000
 export const SIGNATURE = 'RCmb'
 export const PROTOCOL_VERSION = 1
 

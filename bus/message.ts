@@ -25,8 +25,8 @@ export interface Header {
   readonly flags: number
   /** The cluster state as the sender sees it. */
   readonly state: 'ok' | 'fail'
-  /** The first byte of the message flags: PAUSED 1, FORCEACK 2, EXT_DATA 4. EXT_DATA is set by the codec when the body
-   *  has extensions or `extensible` is true. */
+  /** The first byte of the message flags: PAUSED 1, FORCEACK 2, EXT_DATA 4. EXT_DATA says "I understand extensions" and
+   *  may stand without any; the codec adds it when the body has some. */
   readonly messageFlags: number
 }
 

@@ -189,6 +189,8 @@ export interface Cluster {
   unsaved: 'no' | 'save' | 'fsync'
   /** The state must be evaluated before the step ends. */
   stateDirty: boolean
+  /** Slots our shard lost the binding of during this step; those still gone at its end become one effect. */
+  lostSlots: number[]
 }
 
 /** A fresh row, in no role of importance yet. */
@@ -280,6 +282,7 @@ export function createCluster(init: {
     effects: [],
     unsaved: 'no',
     stateDirty: false,
+    lostSlots: [],
   }
 }
 
@@ -291,3 +294,9 @@ export const quorum = (c: Cluster): number => Math.floor(c.size / 2) + 1
 
 /** The primary a node stands for: itself, or whom it replicates when that is known. */
 export const primaryOf = (node: ClusterNode): ClusterNode | undefined => (node.role === 'primary' ? node : node.primary)
+
+/** Whether a node stands for the same primary as we do: our primary or ourselves, or one of its replicas. */
+export function inMyShard(c: Cluster, node: ClusterNode): boolean {
+  const mine = primaryOf(c.myself)
+  return node === c.myself || (mine !== undefined && primaryOf(node) === mine)
+}

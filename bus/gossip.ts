@@ -1,0 +1,139 @@
+/** Gossip: keeping links to everybody, pinging each node often enough, and merging what others mention. The table of
+ *  every node converges although each ping names only a few. */
+import { isNodeId, type Millis } from '../lib/base/brand.ts'
+import { noteReport, suspectIfSilent } from './failure.ts'
+import { adoptFlags } from './flags.ts'
+import { isBlacklisted, isHandshakeOver, moveNode } from './handshake.ts'
+import { NODE_FLAGS } from './layout.ts'
+import { closeLink, openLink } from './links.ts'
+import type { GossipEntry } from './message.ts'
+import { sendPing } from './send.ts'
+import { type Cluster, type ClusterNode, createNode, type Link } from './state.ts'
+import { addNode, log, needSave, removeNode } from './table.ts'
+
+/** Of how many nodes drawn at random the one we heard from least recently is pinged each second. */
+const PING_CANDIDATES = 5
+/** A pong time told by others may lie this far in our future: clocks differ a little. */
+const CLOCK_TOLERANCE_MS = 500
+
+/** First part of a tick: closes links that swallow too much, drops handshakes that came to nothing, counts suspects,
+ *  and dials whoever we have no link to. */
+export function tendLinks(c: Cluster): void {
+  c.pfailCount = 0
+  for (const node of [...c.nodes.values()]) {
+    if (node === c.myself || node.noAddress) continue
+    dropSwollenLinks(c, node)
+    if (node.health === 'pfail') c.pfailCount++
+    if (isHandshakeOver(c, node)) removeNode(c, node)
+    else if (!node.outbound && node.ip) openLink(c, node)
+  }
+}
+
+/** Once a second: pings the least recently heard of a few nodes, so that every pair speaks now and then even in a
+ *  cluster too large for everybody to ping everybody. */
+export function pingSomebody(c: Cluster): void {
+  const nodes = [...c.nodes.values()]
+  let chosen: ClusterNode | undefined
+  for (let i = 0; i < PING_CANDIDATES; i++) {
+    const node = nodes[c.random.below(nodes.length)]!
+    if (!node.outbound || node.pingSentAt !== 0 || node === c.myself || node.handshake) continue
+    if (!chosen || node.pongReceivedAt < chosen.pongReceivedAt) chosen = node
+  }
+  if (chosen) ping(c, chosen)
+}
+
+/** Each tick: pings whoever was not heard from for half a node timeout, gives a silent link a second chance by dialling
+ *  anew, and suspects those from whom nothing comes at all. */
+export function keepInTouch(c: Cluster): void {
+  const half = c.options.nodeTimeoutMs / 2
+  for (const node of c.nodes.values()) {
+    if (node === c.myself || node.noAddress || node.handshake) continue
+    if (node.outbound && isStuck(c, node, node.outbound)) closeLink(c, node.outbound)
+    if (node.outbound && node.pingSentAt === 0 && c.now - node.pongReceivedAt > (c.options.pingIntervalMs || half)) {
+      ping(c, node)
+    } else if (c.manual.endsAt > 0 && c.manual.replica === node && c.myself.role === 'primary' && node.outbound) {
+      ping(c, node) // it waits for the offset at which we paused our clients
+    } else {
+      suspectIfSilent(c, node)
+    }
+  }
+}
+
+/** A dial succeeded: says hello at once, so that a reconnection costs no time in failure detection. A ping that was
+ *  outstanding before stays as old as it is. */
+export function greet(c: Cluster, link: Link): void {
+  const node = link.node
+  if (!node) return
+  const outstandingSince = node.pingSentAt
+  sendPing(c, link, node.meet ? 'meet' : 'ping')
+  if (outstandingSince !== 0) node.pingSentAt = outstandingSince
+  node.meet = false
+}
+
+/** Merges what a sender mentions. About unknown nodes only a known sender is believed: an introduction is a matter of
+ *  trust, and clusters must not melt into each other by a reused address. */
+export function mergeGossip(c: Cluster, sender: ClusterNode | undefined, entries: readonly GossipEntry[]): void {
+  for (const entry of entries) {
+    if (!isNodeId(entry.id)) continue
+    const node = c.nodes.get(entry.id)
+    if (node) mergeEntry(c, sender, node, entry)
+    else if (sender && !(entry.flags & NODE_FLAGS.noAddress) && !isBlacklisted(c, entry.id)) meetThirdNode(c, entry)
+  }
+}
+
+function mergeEntry(c: Cluster, sender: ClusterNode | undefined, node: ClusterNode, entry: GossipEntry): void {
+  const failing = (entry.flags & (NODE_FLAGS.pfail | NODE_FLAGS.fail)) !== 0
+  if (sender && node !== c.myself) noteReport(c, node, sender, failing)
+  if (failing) return
+  if (node.health === 'ok' && node.pingSentAt === 0 && node.failureReports.size === 0) {
+    // Others' fresh pongs spare us a ping of our own.
+    const pongAt = entry.pongReceivedSec * 1000
+    if (pongAt > node.pongReceivedAt && pongAt <= c.now + CLOCK_TOLERANCE_MS) node.pongReceivedAt = pongAt as Millis
+  }
+  if (node.health !== 'ok' && !(entry.flags & NODE_FLAGS.noAddress) && isElsewhere(node, entry)) {
+    moveNode(c, node, entry)
+  }
+}
+
+function meetThirdNode(c: Cluster, entry: GossipEntry): void {
+  const { ip, port, otherPort, busPort } = entry
+  const node = createNode(c, entry.id)
+  adoptFlags(node, entry.flags)
+  Object.assign(node, { ip, port, otherPort, busPort })
+  addNode(c, node)
+  needSave(c, 'save')
+}
+
+const isElsewhere = (node: ClusterNode, entry: GossipEntry): boolean =>
+  node.ip !== entry.ip || node.port !== entry.port || node.busPort !== entry.busPort
+
+/** Over a link still being dialled the ping counts as sent: it leaves first thing when the link comes up, and if it
+ *  never does, the silence began now. */
+function ping(c: Cluster, node: ClusterNode): void {
+  node.pingSentAt = c.now
+  if (node.outbound) sendPing(c, node.outbound, 'ping')
+}
+
+/** An old link on which nothing comes back, halfway to a suspicion: perhaps the node is well and only the link is not. */
+function isStuck(c: Cluster, node: ClusterNode, link: Link): boolean {
+  const timeout = c.options.nodeTimeoutMs
+  return (
+    c.now - link.createdAt > timeout &&
+    node.pingSentAt !== 0 &&
+    c.now - node.pingSentAt > timeout / 2 &&
+    c.now - node.dataReceivedAt > timeout / 2
+  )
+}
+
+function dropSwollenLinks(c: Cluster, node: ClusterNode): void {
+  const limit = c.options.linkSendbufLimit
+  if (limit === 0) return
+  for (const link of [node.outbound, node.inbound]) {
+    const used = link ? c.facts.bufferedOn(link.id) : 0
+    if (!link || used <= limit) continue
+    const which = `${link.outbound ? 'to' : 'from'} node ${node.id}, used memory: ${used}`
+    log(c, 'warning', `Freeing cluster link(${which}) due to exceeding send buffer memory limit.`)
+    closeLink(c, link)
+    c.stats.bufferLimitExceeded++
+  }
+}

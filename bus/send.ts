@@ -1,0 +1,75 @@
+/** Sending: every message leaves through here, gets the header that describes us, and is counted. */
+import { announcedPorts } from './announce.ts'
+import { flagBits } from './flags.ts'
+import { MESSAGE_FLAGS, NODE_FLAGS } from './layout.ts'
+import { chooseExtensions, chooseMentions } from './mention.ts'
+import type { Body, Header, PingType } from './message.ts'
+import { type Cluster, type ClusterNode, inMyShard, type Link, type LinkId, primaryOf } from './state.ts'
+
+/** The header of a message sent now. A replica shows the slots and the config epoch of its primary: that is what its
+ *  voters are asked to compare. `flags` are message flags. */
+export function buildHeader(c: Cluster, flags = 0): Header {
+  const { myself, options } = c
+  const primary = primaryOf(myself) ?? myself
+  const paused = myself.role === 'primary' && c.manual.endsAt > 0
+  return {
+    sender: myself.id,
+    replicaOf: myself.primary?.id,
+    currentEpoch: c.currentEpoch,
+    configEpoch: primary.configEpoch,
+    offset: c.facts.replicationOffset,
+    slots: primary.slots.slice(),
+    ip: options.announceIp,
+    ...announcedPorts(options),
+    flags: flagBits(myself) | NODE_FLAGS.myself,
+    state: c.state,
+    messageFlags: flags | (paused ? MESSAGE_FLAGS.paused : 0),
+  }
+}
+
+/** Sends a ping, pong or meet on one link. A ping of ours starts the clock its pong will stop. `extended` says whether
+ *  the peer reads extensions, when the row of the link cannot know yet. */
+export function sendPing(c: Cluster, link: Link, type: PingType, extended = link.node?.extensionsSupported): void {
+  if (!link.up) return
+  if (type === 'ping' && link.outbound && link.node) link.node.pingSentAt = c.now
+  const body: Body = { type, gossip: chooseMentions(c), extensions: chooseExtensions(c, extended === true) }
+  dispatch(c, [link.id], body, MESSAGE_FLAGS.extData)
+}
+
+/** Sends a message to one node on the link we dialled; without one that is up the message is lost, as on any network. */
+export function sendBody(c: Cluster, node: ClusterNode, body: Body, messageFlags = 0): void {
+  if (node.outbound?.up) dispatch(c, [node.outbound.id], body, messageFlags)
+}
+
+/** Sends one message to every known node. */
+export function broadcastBody(c: Cluster, body: Body, messageFlags = 0): void {
+  const links = reachable(c).map((node) => node.outbound!.id)
+  dispatch(c, links, body, messageFlags)
+}
+
+/** Sends one message to the other nodes of our shard. */
+export function broadcastToShard(c: Cluster, body: Body): void {
+  const links = reachable(c)
+    .filter((node) => inMyShard(c, node))
+    .map((node) => node.outbound!.id)
+  dispatch(c, links, body, 0)
+}
+
+/** Shows our new configuration unasked: to everybody after a win, or to the replicas of our shard before an election,
+ *  so that they can rank themselves by our offset. */
+export function broadcastPong(c: Cluster, to: 'all' | 'shard'): void {
+  for (const node of reachable(c)) {
+    if (to === 'all' || (node.role === 'replica' && inMyShard(c, node))) sendPing(c, node.outbound!, 'pong')
+  }
+}
+
+/** Those a broadcast goes to: known by name, and with a link of ours. */
+function reachable(c: Cluster): ClusterNode[] {
+  return [...c.nodes.values()].filter((node) => node !== c.myself && !node.handshake && node.outbound?.up)
+}
+
+function dispatch(c: Cluster, links: readonly LinkId[], body: Body, messageFlags: number): void {
+  if (links.length === 0) return
+  c.stats.sent[body.type] += links.length
+  c.effects.push({ type: 'send', links, message: { header: buildHeader(c, messageFlags), body } })
+}

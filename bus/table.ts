@@ -1,0 +1,121 @@
+/** The nodes table: rows come and go, are renamed, and change role. Everything that keeps two rows consistent with each
+ *  other is here, and the small verbs every rule uses to say that something must be saved, logged or traced. */
+import { isNodeId, type Millis, type NodeId } from '../lib/base/brand.ts'
+import type { LogLevel } from '../lib/base/log.ts'
+import { closeLink } from './links.ts'
+import { unbindAll } from './slots.ts'
+import type { Cluster, ClusterNode } from './state.ts'
+
+/** The node with this id; undefined for an unknown one and for text that cannot be an id (40 of [0-9a-z]). */
+export const findNode = (c: Cluster, id: string): ClusterNode | undefined =>
+  isNodeId(id) ? c.nodes.get(id) : undefined
+
+/** Adds a row. */
+export function addNode(c: Cluster, node: ClusterNode): void {
+  c.nodes.set(node.id, node)
+}
+
+/** Removes a row and every trace of it: slots, marks, links, its reports about others, its place among replicas. */
+export function removeNode(c: Cluster, node: ClusterNode): void {
+  if (unbindAll(c, node) > 0) c.stateDirty = true
+  clearMarks(c.migratingTo, node)
+  clearMarks(c.importingFrom, node)
+  for (const other of c.nodes.values()) other.failureReports.delete(node)
+  detachFromPrimary(c, node)
+  for (const replica of node.replicas) replica.primary = undefined
+  node.replicas = []
+  if (node.outbound) closeLink(c, node.outbound)
+  if (node.inbound) closeLink(c, node.inbound)
+  c.nodes.delete(node.id)
+}
+
+/** Gives a row the id its node turned out to have. */
+export function renameNode(c: Cluster, node: ClusterNode, id: NodeId): void {
+  log(c, 'debug', `Renaming node ${node.id} into ${id}`)
+  c.nodes.delete(node.id)
+  node.id = id
+  c.nodes.set(id, node)
+}
+
+/** Makes a row a replica of `primary`. Having had a replica makes the primary a target of replica migration. */
+export function setReplicaOf(c: Cluster, node: ClusterNode, primary: ClusterNode): void {
+  if (node.role === 'primary') {
+    node.role = 'replica'
+    node.migrateTo = false
+  }
+  if (node.primary === primary) return
+  detachFromPrimary(c, node)
+  node.primary = primary
+  primary.replicas.push(node)
+  primary.migrateTo = true
+}
+
+/** Takes a replica from its primary, which stops being a target of migration with the last one. */
+export function detachFromPrimary(_c: Cluster, node: ClusterNode): void {
+  const primary = node.primary
+  if (!primary) return
+  primary.replicas = primary.replicas.filter((replica) => replica !== node)
+  if (primary.replicas.length === 0) primary.migrateTo = false
+  node.primary = undefined
+}
+
+/** Makes a row a primary: what a node announced, or what we just became. */
+export function makePrimaryRow(c: Cluster, node: ClusterNode): void {
+  if (node.role === 'primary') return
+  // It had replicas beside it, so it may expect some: unless it is us, who would then wait for ourselves.
+  if (node.primary && node !== c.myself) node.migrateTo = true
+  detachFromPrimary(c, node)
+  node.role = 'primary'
+  c.stateDirty = true
+  needSave(c, 'save')
+}
+
+/** Makes us a replica of `primary`. Slots must be gone already; the caller says how urgently to save. */
+export function followPrimary(c: Cluster, primary: ClusterNode): void {
+  c.migratingTo.fill(undefined)
+  c.importingFrom.fill(undefined)
+  setReplicaOf(c, c.myself, primary)
+  c.myself.shard = primary.shard
+  c.stateDirty = true
+  startReplication(c, primary)
+  resetManualFailover(c)
+}
+
+/** Asks for the data of `primary`: after a change of role, of address, or of a restart. */
+export function startReplication(c: Cluster, primary: ClusterNode): void {
+  const { id, ip, port, otherPort } = primary
+  c.effects.push({ type: 'follow', primary: id, ip, port, otherPort })
+}
+
+/** Ends a manual failover of either side. A primary that made its clients wait lets them write again. */
+export function resetManualFailover(c: Cluster): void {
+  const manual = c.manual
+  if (manual.replica) c.effects.push({ type: 'resume-writes' })
+  manual.endsAt = 0 as Millis
+  manual.replica = undefined
+  manual.targetOffset = -1
+  manual.canStart = false
+}
+
+/** How many replicas of a primary are not FAIL. */
+export const countWorkingReplicas = (node: ClusterNode): number =>
+  node.replicas.reduce((count, replica) => count + (replica.health === 'fail' ? 0 : 1), 0)
+
+/** Asks that nodes.conf be written before this step's effects leave; `fsync` is the stronger wish and stays. */
+export function needSave(c: Cluster, how: 'save' | 'fsync'): void {
+  if (c.unsaved !== 'fsync') c.unsaved = how
+}
+
+/** A line for the server's log. */
+export function log(c: Cluster, level: LogLevel, text: string): void {
+  c.effects.push({ type: 'log', level, text })
+}
+
+/** A line for the debug package under rookery:<namespace>. */
+export function trace(c: Cluster, namespace: string, text: string): void {
+  c.effects.push({ type: 'trace', namespace, text })
+}
+
+function clearMarks(marks: (ClusterNode | undefined)[], node: ClusterNode): void {
+  for (let s = 0; s < marks.length; s++) if (marks[s] === node) marks[s] = undefined
+}

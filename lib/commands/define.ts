@@ -1,0 +1,98 @@
+/** What a command is: one row of a family's table. COMMAND, COMMAND DOCS, routing and dispatch all read the same row. */
+import type { Argv } from '../resp/argv.ts'
+import type { Call } from '../server/call.ts'
+
+/** Redis's command flags, as COMMAND INFO prints them. `write` decides about replicas, propagation and routing. */
+export type CommandFlag =
+  | 'write'
+  | 'readonly'
+  | 'denyoom'
+  | 'admin'
+  | 'pubsub'
+  | 'noscript'
+  | 'blocking'
+  | 'loading'
+  | 'stale'
+  | 'skip_monitor'
+  | 'skip_slowlog'
+  | 'asking'
+  | 'fast'
+  | 'no_auth'
+  | 'may_replicate'
+  | 'no_async_loading'
+  | 'no_multi'
+  | 'movablekeys'
+  | 'allow_busy'
+
+export type Group =
+  | 'string'
+  | 'generic'
+  | 'list'
+  | 'hash'
+  | 'set'
+  | 'sorted-set'
+  | 'stream'
+  | 'bitmap'
+  | 'hyperloglog'
+  | 'geo'
+  | 'pubsub'
+  | 'transactions'
+  | 'scripting'
+  | 'connection'
+  | 'server'
+  | 'cluster'
+
+/** Where the keys stand: first index, last index (negative counts from the end), step; and for key specifications what is
+ *  done to them (RW RO OW RM and access update insert delete). `find` answers for keys whose place depends on the
+ *  arguments (numkeys ...); then first/last/step are what COMMAND INFO prints. */
+export interface KeyPositions {
+  readonly first: number
+  readonly last: number
+  readonly step: number
+  readonly flags?: readonly string[]
+  /** Argument indexes of the keys. */
+  readonly find?: (argv: Argv) => readonly number[]
+  /** They are shard channels: routed like keys, but not keys. */
+  readonly channels?: boolean
+}
+
+/** One argument in COMMAND DOCS. */
+export interface ArgumentDoc {
+  readonly name: string
+  readonly type: 'string' | 'integer' | 'double' | 'key' | 'pattern' | 'unix-time' | 'pure-token' | 'oneof' | 'block'
+  readonly token?: string
+  readonly optional?: boolean
+  readonly multiple?: boolean
+  readonly keySpec?: number
+  readonly arguments?: readonly ArgumentDoc[]
+}
+
+export interface Command {
+  /** Lowercase; a subcommand's own word ("get" of "config|get"). */
+  readonly name: string
+  /** Words including the name (and, for a subcommand, its container's); negative: at least that many. */
+  readonly arity: number
+  readonly flags: readonly CommandFlag[]
+  readonly keys?: KeyPositions
+  readonly group: Group
+  readonly since: string
+  readonly summary: string
+  readonly complexity?: string
+  /** Command tips of COMMAND INFO: "nondeterministic_output", "request_policy:all_shards" ... */
+  readonly tips?: readonly string[]
+  /** ACL categories beyond those that follow from flags and group. */
+  readonly categories?: readonly string[]
+  readonly arguments?: readonly ArgumentDoc[]
+  readonly subcommands?: readonly Command[]
+  /** Check everything, then change, then reply; throw a ClientError to refuse. Absent for pure containers. */
+  readonly run?: (call: Call, argv: Argv) => void
+}
+
+/** Types a family's rows. */
+export const family = (...commands: readonly Command[]): readonly Command[] => commands
+
+/** The most common key place: argument 1. */
+export const firstKey = (...flags: string[]): KeyPositions => ({ first: 1, last: 1, step: 1, flags })
+
+/** Every argument from 1 on. */
+export const allKeys = (...flags: string[]): KeyPositions => ({ first: 1, last: -1, step: 1, flags })

@@ -1,0 +1,94 @@
+/** All families joined: lookup by the bytes of a name, and what follows from a row (full name, ACL categories). */
+import type { Argv } from '../resp/argv.ts'
+import type { Command } from './define.ts'
+
+/** A command with its full name ("config|get") and what dispatch asks of it, worked out once. */
+export interface CommandEntry {
+  readonly command: Command
+  /** The bytes it is called by: its own lowercase name, unless rename-command changed it. */
+  readonly name: Buffer
+  /** Lowercase; container and subcommand joined by `|`. */
+  readonly fullName: string
+  readonly parent: CommandEntry | undefined
+  readonly subcommands: ReadonlyMap<string, CommandEntry> | undefined
+  readonly isWrite: boolean
+  readonly isReadonly: boolean
+  readonly stats: CommandStats
+}
+
+/** For INFO commandstats. Microseconds. */
+export interface CommandStats {
+  calls: number
+  micros: number
+  rejected: number
+  failed: number
+}
+
+export class CommandTable {
+  readonly entries: ReadonlyMap<string, CommandEntry>
+  /** Buckets by a hash of length and first and last letter: found without making a string. */
+  readonly #buckets: CommandEntry[][] = Array.from({ length: 1024 }, () => [])
+
+  constructor(families: readonly (readonly Command[])[], renamed: ReadonlyMap<string, string> = new Map()) {
+    const entries = new Map<string, CommandEntry>()
+    for (const command of families.flat()) {
+      const name = renamed.get(command.name) ?? command.name
+      if (name === '') continue
+      const entry = createEntry(command, undefined, name)
+      entries.set(name, entry)
+      this.#buckets[bucketOf(entry.name, 0, entry.name.length)]!.push(entry)
+    }
+    this.entries = entries
+  }
+
+  /** The command argument 0 names; for a container its subcommand when that is known. */
+  find(argv: Argv): CommandEntry | undefined {
+    const start = argv.starts[0]!
+    const end = argv.ends[0]!
+    for (const entry of this.#buckets[bucketOf(argv.buffer, start, end)]!) {
+      if (!sameIgnoringCase(argv.buffer, start, end, entry.name)) continue
+      if (entry.subcommands === undefined || argv.count < 2) return entry
+      return entry.subcommands.get(argv.word(1)) ?? entry
+    }
+    return undefined
+  }
+
+  /** By lowercase full name: "get", "config|get". */
+  get(fullName: string): CommandEntry | undefined {
+    const [name, sub] = fullName.split('|', 2)
+    const entry = this.entries.get(name!)
+    return sub === undefined ? entry : entry?.subcommands?.get(sub)
+  }
+}
+
+function createEntry(command: Command, parent: CommandEntry | undefined, name = command.name): CommandEntry {
+  const entry = {
+    command,
+    name: Buffer.from(name, 'latin1'),
+    fullName: parent === undefined ? command.name : `${parent.fullName}|${command.name}`,
+    parent,
+    subcommands: undefined as Map<string, CommandEntry> | undefined,
+    isWrite: command.flags.includes('write'),
+    isReadonly: command.flags.includes('readonly'),
+    stats: { calls: 0, micros: 0, rejected: 0, failed: 0 },
+  }
+  if (command.subcommands !== undefined)
+    entry.subcommands = new Map(command.subcommands.map((sub) => [sub.name, createEntry(sub, entry)]))
+  return entry
+}
+
+function bucketOf(bytes: Uint8Array, start: number, end: number): number {
+  if (end === start) return 0
+  return (((bytes[start]! | 32) * 31 + (bytes[end - 1]! | 32) * 7 + (end - start)) & 1023) >>> 0
+}
+
+/** Letters compare without case; `name` is lowercase. */
+function sameIgnoringCase(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
+  if (end - start !== name.length) return false
+  for (let i = 0; i < name.length; i++) {
+    const byte = bytes[start + i]!
+    if (byte === name[i]) continue
+    if (byte < 0x41 || byte > 0x5a || byte + 32 !== name[i]) return false
+  }
+  return true
+}

@@ -1,0 +1,245 @@
+/** Request bytes to arguments: RESP arrays and the inline form, pipelined, however the bytes were split. */
+import { parseInteger } from '../base/bytes.ts'
+import { Argv } from './argv.ts'
+import { splitInline } from './inline.ts'
+
+/** The client broke the protocol: it is told `-ERR <message>` and disconnected. */
+export class ProtocolError extends Error {}
+
+export interface ParserLimits {
+  /** proto-max-bulk-len, in bytes. */
+  maxBulkLength: number
+  /** Nobody authenticated yet: small requests only. */
+  unauthenticated: boolean
+}
+
+const MAX_INLINE = 64 * 1024
+const MAX_ARGS = 2 ** 31 - 1
+const CR = 0x0d
+const LF = 0x0a
+const ASTERISK = 0x2a
+const DOLLAR = 0x24
+
+/** Bulk strings from here on get a buffer sized for them instead of one that doubles. */
+const BIG_ARGUMENT = 32 * 1024
+
+export class RequestParser {
+  readonly argv = new Argv()
+  readonly #limits: ParserLimits
+  /** Bytes not yet taken: #buffer[#at, #end). */
+  #buffer: Buffer = Buffer.alloc(0)
+  #at = 0
+  #end = 0
+  /** False while #buffer is the socket's chunk: it must be copied before the next one arrives. */
+  #owned = true
+  #requestStart = 0
+  /** Arguments still to come of the current request; 0 between requests. */
+  #missing = 0
+  /** Length of the bulk string being read; -1 while its header is. */
+  #bulk = -1
+
+  constructor(limits: ParserLimits) {
+    this.#limits = limits
+  }
+
+  /** Hands over a chunk; it is only borrowed until `settle`. */
+  feed(chunk: Buffer): void {
+    const rest = this.#end - this.#keepFrom()
+    if (rest === 0) {
+      this.#buffer = chunk
+      this.#at = 0
+      this.#end = chunk.length
+      this.#requestStart = 0
+      this.#owned = false
+      return
+    }
+    this.#makeRoom(chunk.length)
+    chunk.copy(this.#buffer, this.#end)
+    this.#end += chunk.length
+  }
+
+  /** True when `argv` holds the next whole request, false when more bytes are needed. Throws ProtocolError. */
+  next(): boolean {
+    for (;;) {
+      if (this.#missing === 0) {
+        if (this.#at >= this.#end) return false
+        this.#requestStart = this.#at
+        if (this.#buffer[this.#at] !== ASTERISK) {
+          const found = this.#inline()
+          if (found === undefined) continue
+          return found
+        }
+        if (!this.#header()) return false
+        if (this.#missing === 0) continue
+      }
+      return this.#arguments()
+    }
+  }
+
+  /** Called when the chunk's requests are taken: what is left of it is copied, the chunk is free. */
+  settle(): void {
+    if (this.#owned) return
+    const from = this.#keepFrom()
+    const rest = this.#end - from
+    if (rest === 0) {
+      this.#at = this.#end = this.#requestStart = 0
+      return
+    }
+    const source = this.#buffer
+    const room = Math.max(rest * 2, 1024, this.#announced())
+    this.#buffer = Buffer.allocUnsafeSlow(room)
+    source.copy(this.#buffer, 0, from, this.#end)
+    this.#shift(from)
+    this.#owned = true
+  }
+
+  /** Bytes held back for an unfinished request. */
+  get pending(): number {
+    return this.#end - this.#keepFrom()
+  }
+
+  #keepFrom(): number {
+    return this.#missing > 0 ? this.#requestStart : this.#at
+  }
+
+  /** What the current bulk string still announces, bounded: memory follows bytes that really came. */
+  #announced(): number {
+    if (this.#bulk < BIG_ARGUMENT) return 0
+    const have = this.#end - this.#requestStart
+    return Math.min(this.#at - this.#requestStart + this.#bulk + 2, Math.max(have * 4, 1 << 20))
+  }
+
+  #makeRoom(extra: number): void {
+    const from = this.#keepFrom()
+    const rest = this.#end - from
+    if (this.#owned && this.#end + extra <= this.#buffer.length) return
+    const room = Math.max((rest + extra) * 2, this.#announced())
+    const grown = this.#owned && rest + extra <= this.#buffer.length ? this.#buffer : Buffer.allocUnsafeSlow(room)
+    this.#buffer.copy(grown, 0, from, this.#end)
+    this.#buffer = grown
+    this.#shift(from)
+    this.#owned = true
+  }
+
+  /** The bytes moved down by `by`: so do all positions. */
+  #shift(by: number): void {
+    this.#at -= by
+    this.#end -= by
+    this.#requestStart -= by
+    const { argv } = this
+    for (let i = 0; i < argv.count; i++) {
+      argv.starts[i]! -= by
+      argv.ends[i]! -= by
+    }
+  }
+
+  /** Reads `*<count>`; leaves #missing 0 for an empty request, which is skipped as a real server does. */
+  #header(): boolean {
+    const count = this.#number('too big mbulk count string', 'invalid multibulk length')
+    if (count === undefined) return false
+    if (count > MAX_ARGS) throw new ProtocolError('Protocol error: invalid multibulk length')
+    if (count > 10 && this.#limits.unauthenticated)
+      throw new ProtocolError('Protocol error: unauthenticated multibulk length')
+    this.argv.count = 0
+    this.#missing = Math.max(0, count)
+    this.#bulk = -1
+    return true
+  }
+
+  #arguments(): boolean {
+    const { argv } = this
+    while (this.#missing > 0) {
+      if (this.#bulk < 0 && !this.#bulkHeader()) return false
+      if (this.#end - this.#at < this.#bulk + 2) return false
+      const i = argv.count
+      argv.reserve(i + 1)
+      argv.starts[i] = this.#at
+      argv.ends[i] = this.#at + this.#bulk
+      argv.count = i + 1
+      this.#at += this.#bulk + 2
+      this.#bulk = -1
+      this.#missing--
+    }
+    argv.buffer = this.#buffer
+    argv.rawStart = this.#requestStart
+    argv.rawEnd = this.#at
+    argv.renew()
+    return true
+  }
+
+  #bulkHeader(): boolean {
+    if (this.#at >= this.#end) return false
+    const mark = this.#buffer[this.#at]!
+    if (mark !== DOLLAR) throw new ProtocolError(`Protocol error: expected '$', got '${String.fromCharCode(mark)}'`)
+    const length = this.#number('too big bulk count string', 'invalid bulk length')
+    if (length === undefined) return false
+    if (length < 0 || length > this.#limits.maxBulkLength)
+      throw new ProtocolError('Protocol error: invalid bulk length')
+    if (length > 16384 && this.#limits.unauthenticated)
+      throw new ProtocolError('Protocol error: unauthenticated bulk length')
+    this.#bulk = length
+    return true
+  }
+
+  /** Reads the number of a `*` or `$` line; undefined when the line is not complete yet. One or two digits, by far
+   *  the most common, take the short way. */
+  #number(tooLong: string, invalid: string): number | undefined {
+    const buffer = this.#buffer
+    const at = this.#at + 1
+    if (at + 3 <= this.#end) {
+      const first = buffer[at]! - 0x30
+      if (first >= 0 && first <= 9) {
+        if (buffer[at + 1] === CR) {
+          this.#at = at + 3
+          return first
+        }
+        const second = buffer[at + 1]! - 0x30
+        if (first > 0 && second >= 0 && second <= 9 && buffer[at + 2] === CR && at + 4 <= this.#end) {
+          this.#at = at + 4
+          return first * 10 + second
+        }
+      }
+    }
+    let i = at
+    while (i < this.#end && buffer[i] !== CR) i++
+    if (i + 1 >= this.#end) {
+      if (this.#end - this.#at > MAX_INLINE) throw new ProtocolError(`Protocol error: ${tooLong}`)
+      return undefined
+    }
+    const value = parseInteger(buffer, at, i)
+    if (value === undefined) throw new ProtocolError(`Protocol error: ${invalid}`)
+    this.#at = i + 2
+    return value
+  }
+
+  /** One inline request: true found, false incomplete, undefined an empty line. */
+  #inline(): boolean | undefined {
+    const newline = this.#buffer.subarray(0, this.#end).indexOf(LF, this.#at)
+    if (newline < 0) {
+      if (this.#end - this.#at > MAX_INLINE) throw new ProtocolError('Protocol error: too big inline request')
+      return false
+    }
+    const lineEnd = newline > this.#at && this.#buffer[newline - 1] === CR ? newline - 1 : newline
+    const words = splitInline(this.#buffer.subarray(this.#at, lineEnd))
+    if (words === undefined) throw new ProtocolError('Protocol error: unbalanced quotes in request')
+    this.#at = newline + 1
+    if (words.length === 0) return undefined
+    this.#layWords(words)
+    return true
+  }
+
+  #layWords(words: readonly Buffer[]): void {
+    const { argv } = this
+    argv.reserve(words.length)
+    argv.buffer = Buffer.concat(words)
+    argv.count = words.length
+    let at = 0
+    words.forEach((word, i) => {
+      argv.starts[i] = at
+      at += word.length
+      argv.ends[i] = at
+    })
+    argv.rawStart = argv.rawEnd = 0
+    argv.renew()
+  }
+}

@@ -1,0 +1,120 @@
+/** One connection: what it has said about itself, what it waits for, and its two buffers. */
+import type { Millis, Offset } from '../base/brand.ts'
+import type { CommandEntry } from '../commands/table.ts'
+import type { Argv } from '../resp/argv.ts'
+import { type ParserLimits, RequestParser } from '../resp/parser.ts'
+import { Reply } from '../resp/reply.ts'
+
+/** The stream below a client; the listener makes it, tests fake it. */
+export interface Wire {
+  /** Sends bytes; true when the buffer may be reused at once. */
+  write(bytes: Buffer): boolean
+  /** Bytes accepted by `write` that have not left the process. */
+  readonly buffered: number
+  /** Stop and go on reading. */
+  pause(): void
+  resume(): void
+  /** Sends what is buffered, then closes. */
+  end(): void
+  /** Closes now. */
+  destroy(): void
+}
+
+/** Why a client waits, and what ends it. While it is set no further request of the client is taken. */
+export interface Blocked {
+  /** As CLIENT LIST and INFO see it: 'wait' and 'key' waits count as blocked_clients; 'pause' and 'migrate' do not. */
+  readonly kind: 'wait' | 'key' | 'pause' | 'migrate' | 'shutdown'
+  /** Unix milliseconds; 0 = for ever. */
+  readonly timeoutAt: Millis
+  /** Writes the reply for a timeout. Absent: it never times out. */
+  readonly timedOut?: (client: Client) => void
+  /** Undone when the wait ends for any reason, disconnection included: take it off whatever list it is on. */
+  readonly leave: (client: Client) => void
+}
+
+/** A transaction being queued. */
+export interface Multi {
+  readonly queue: { readonly entry: CommandEntry; readonly argv: Argv }[]
+  /** A command was refused while queueing: EXEC aborts. */
+  aborted: boolean
+}
+
+export class Client {
+  readonly id: number
+  readonly createdAt: Millis
+  /** `ip:port`, `[v6]:port` or `path:0` of a unix socket. */
+  readonly address: string
+  readonly localAddress: string
+  /** It came in over TLS. */
+  readonly tls: boolean
+  readonly wire: Wire
+  readonly parser: RequestParser
+  readonly reply = new Reply()
+  readonly limits: ParserLimits
+  lastSeenAt: Millis
+  name = ''
+  libraryName = ''
+  libraryVersion = ''
+  user = 'default'
+  authenticated = false
+  db = 0
+  /** READONLY was sent: a replica may answer reads. */
+  readonly = false
+  /** One-shot ASKING. */
+  asking = false
+  /** This connection is the link to our primary: its commands are obeyed without the checks for ordinary clients. */
+  primary = false
+  /** It sent SYNC, PSYNC or a replica's REPLCONF: it receives the stream. */
+  replica = false
+  monitor = false
+  noEvict = false
+  noTouch = false
+  /** CLIENT REPLY: on, off, or off for the next command only ('skip-next' becomes 'skip'). */
+  replyMode: 'on' | 'off' | 'skip-next' | 'skip' = 'on'
+  multi: Multi | undefined
+  /** Watched keys by database: the transaction fails once one was touched. */
+  watched: Map<string, number> | undefined
+  /** A watched key was touched. */
+  watchBroken = false
+  readonly channels = new Set<string>()
+  readonly patterns = new Set<string>()
+  readonly shardChannels = new Set<string>()
+  blocked: Blocked | undefined
+  /** A request put off by a pause or a locked key: taken again when the wait ends. */
+  postponed: Argv | undefined
+  /** Stream offset right after this client's last write: what WAIT waits for. */
+  writeOffset = 0 as Offset
+  lastCommand: string = 'NULL'
+  /** No more requests are taken; it closes when its replies have left. */
+  closing = false
+  closed = false
+  /** Its replies wait for the end of the turn. */
+  flushQueued = false
+  /** Output above the soft limit since then; 0 = below it. */
+  overSoftLimitAt = 0 as Millis
+
+  constructor(init: {
+    id: number
+    now: Millis
+    address: string
+    localAddress: string
+    tls: boolean
+    wire: Wire
+    limits: ParserLimits
+  }) {
+    this.id = init.id
+    this.createdAt = init.now
+    this.lastSeenAt = init.now
+    this.address = init.address
+    this.localAddress = init.localAddress
+    this.tls = init.tls
+    this.wire = init.wire
+    this.limits = init.limits
+    this.parser = new RequestParser(init.limits)
+  }
+
+  /** In subscriber mode a RESP2 connection may only manage its subscriptions. */
+  get subscriber(): boolean {
+    return this.channels.size + this.patterns.size + this.shardChannels.size > 0
+  }
+}

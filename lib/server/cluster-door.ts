@@ -1,0 +1,23 @@
+/** What the server and the commands may see and ask of the cluster. The driver stands behind it. */
+import type { Answer, Operation } from '../../bus/event.ts'
+import type { Cluster } from '../../bus/state.ts'
+
+/** One connection of the bus, for CLUSTER LINKS. */
+export interface LinkInfo {
+  readonly direction: 'to' | 'from'
+  readonly node: string
+  readonly createTime: number
+  readonly events: string
+  readonly sendBufferAllocated: number
+  readonly sendBufferUsed: number
+}
+
+export interface ClusterDoor {
+  /** The core's state: look, never touch. */
+  readonly view: Readonly<Cluster>
+  /** Puts an operator's wish through the core; undefined is OK. */
+  ask(operation: Operation): Answer | undefined
+  /** Sends a published message over the bus. */
+  publish(sharded: boolean, channel: Uint8Array, message: Uint8Array): void
+  links(): readonly LinkInfo[]
+}

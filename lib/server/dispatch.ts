@@ -1,0 +1,245 @@
+/** One request from argv to reply: the checks in Redis's order, then the command, then what follows from it. */
+import { monotonicMicros } from '../base/clock.ts'
+import type { CommandEntry } from '../commands/table.ts'
+import {
+  ClientError,
+  fail,
+  LOADING,
+  MASTER_DOWN,
+  NO_AUTH,
+  NO_REPLICAS,
+  NOT_IN_MULTI,
+  READ_ONLY,
+  wrongArity,
+} from '../errors.ts'
+import { type Argv, encodeRequest, keepArgv } from '../resp/argv.ts'
+import { ProtocolError } from '../resp/parser.ts'
+import type { Call } from './call.ts'
+import type { Client } from './client.ts'
+import { route, routeAll } from './route.ts'
+import type { Server } from './server.ts'
+
+/** Takes a client's whole requests until one blocks it, it is to be closed, or bytes run out. */
+export function serve(server: Server, client: Client): void {
+  const { parser } = client
+  try {
+    if (client.postponed !== undefined && client.blocked === undefined) {
+      const argv = client.postponed
+      client.postponed = undefined
+      handle(server, client, argv)
+    }
+    while (client.blocked === undefined && !client.closing && parser.next()) handle(server, client, parser.argv)
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    server.log.verbose(`${error.message} from client: ${client.address}`)
+    client.reply.error(`ERR ${error.message}`)
+    client.closing = true
+  }
+}
+
+/** Requests that are carried out, not queued, inside MULTI. */
+const NOT_QUEUED = new Set(['exec', 'discard', 'multi', 'watch', 'quit', 'reset'])
+
+function handle(server: Server, client: Client, argv: Argv): void {
+  const { reply } = client
+  const mark = reply.length
+  const entry = server.commands.find(argv)
+  if (entry === undefined) reject(server, client, undefined, unknownCommand(argv))
+  else {
+    const refusal = check(server, client, entry, argv)
+    if (refusal !== undefined) reject(server, client, entry, refusal)
+    else if (mustWait(server, client, entry, argv)) return
+    else if (client.multi !== undefined && !NOT_QUEUED.has(entry.fullName)) {
+      client.multi.queue.push({ entry, argv: keepArgv(argv) })
+      reply.simple('QUEUED')
+    } else execute(server, client, entry, argv)
+    if (client.asking && client.multi === undefined && entry.fullName !== 'asking') client.asking = false
+  }
+  if (client.replyMode !== 'on') muteReply(client, mark)
+}
+
+/** CLIENT REPLY OFF and SKIP: what the request answered is taken back. */
+function muteReply(client: Client, mark: number): void {
+  if (client.replyMode === 'skip-next') {
+    client.replyMode = 'skip'
+    return
+  }
+  client.reply.rewind(mark)
+  if (client.replyMode === 'skip') client.replyMode = 'on'
+}
+
+function reject(server: Server, client: Client, entry: CommandEntry | undefined, refusal: ClientError): void {
+  if (client.multi !== undefined && entry?.fullName !== 'exec') client.multi.aborted = true
+  if (entry !== undefined) entry.stats.rejected++
+  server.replyError(client, refusal)
+}
+
+/** Runs a command and does what follows from it. Also called for each command of a transaction. */
+export function execute(server: Server, client: Client, entry: CommandEntry, argv: Argv): void {
+  const { keyspace, propagation } = server
+  const frame = server.enterFrame(client, entry)
+  const dirtyBefore = keyspace.dirty
+  const startedAt = monotonicMicros()
+  propagation.begin()
+  let failed = false
+  try {
+    entry.command.run!(frame, argv)
+  } catch (error) {
+    failed = true
+    frame.failed(error)
+  }
+  if (frame.effects !== undefined) for (const bytes of frame.effects) propagation.add(client.db, bytes)
+  else if (keyspace.dirty !== dirtyBefore || frame.forced) addRequest(server, client, argv)
+  propagation.end()
+  if (keyspace.dirty !== dirtyBefore) client.writeOffset = server.streamOffset()
+  server.leaveFrame()
+  server.executed(client, entry, argv, monotonicMicros() - startedAt, failed)
+}
+
+/** The client's very bytes go to the stream; the inline form is written anew. */
+function addRequest(server: Server, client: Client, argv: Argv): void {
+  if (!server.propagation.wanted) return
+  if (argv.rawEnd > 0) return server.propagation.add(client.db, argv.buffer, argv.rawStart, argv.rawEnd)
+  const parts: Buffer[] = []
+  for (let i = 0; i < argv.count; i++) parts.push(argv.at(i))
+  server.propagation.add(client.db, encodeRequest(parts))
+}
+
+/** A frame of the call stack: the object commands see as `call`. Reused: there are as many as calls are nested. */
+export class Frame implements Call {
+  readonly server: Server
+  client!: Client
+  entry!: CommandEntry
+  effects: Buffer[] | undefined
+  forced = false
+  /** Where this call's reply begins. */
+  mark = 0
+
+  constructor(server: Server) {
+    this.server = server
+  }
+
+  get db(): Call['db'] {
+    return this.server.keyspace.databases[this.client.db]!
+  }
+  get reply(): Call['reply'] {
+    return this.client.reply
+  }
+  get now(): Call['now'] {
+    return this.server.now
+  }
+
+  propagate(...commands: readonly (readonly (Buffer | string)[])[]): void {
+    this.effects ??= []
+    if (this.server.propagation.wanted) for (const command of commands) this.effects.push(encodeRequest(command))
+  }
+
+  forcePropagate(): void {
+    this.forced = true
+  }
+
+  /** Turns what a command threw into its reply. Only our own bugs are not ClientErrors: the client is told, the log gets
+   *  the stack, and the other clients are served on. */
+  failed(error: unknown): void {
+    this.reply.rewind(this.mark)
+    if (error instanceof ClientError) return this.server.replyError(this.client, error)
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.server.log.warning(`Internal error in '${this.entry.fullName}': ${text}`)
+    this.server.replyError(this.client, fail(`internal error in '${this.entry.fullName}', see the server log`))
+  }
+}
+
+function check(server: Server, client: Client, entry: CommandEntry, argv: Argv): ClientError | undefined {
+  const { command } = entry
+  if (command.run === undefined) return badContainer(entry, argv)
+  if (command.arity > 0 ? argv.count !== command.arity : argv.count < -command.arity) return wrongArity(entry.fullName)
+  if (client.primary) return undefined
+  return (
+    notAllowed(server, client, entry) ??
+    elsewhere(server, client, entry, argv) ??
+    refusedWrite(server, client, entry) ??
+    notInThisMode(server, client, entry)
+  )
+}
+
+/** A container without its subcommand, or with one it does not have. */
+function badContainer(entry: CommandEntry, argv: Argv): ClientError {
+  if (argv.count < 2) return wrongArity(entry.fullName)
+  return fail(`unknown subcommand '${clip(argv.text(1))}'. Try ${entry.command.name.toUpperCase()} HELP.`)
+}
+
+function notAllowed(server: Server, client: Client, entry: CommandEntry): ClientError | undefined {
+  if (client.multi !== undefined && entry.command.flags.includes('no_multi')) return NOT_IN_MULTI
+  if (!client.authenticated && !entry.command.flags.includes('no_auth')) return NO_AUTH
+  return server.refusedByOwner(client, entry)
+}
+
+function elsewhere(server: Server, client: Client, entry: CommandEntry, argv: Argv): ClientError | undefined {
+  const { cluster } = server
+  if (cluster === undefined) return undefined
+  const db = server.keyspace.databases[0]!
+  if (entry.fullName !== 'exec')
+    return entry.command.keys === undefined ? undefined : route(cluster.view, db, client, entry, argv)
+  const { multi } = client
+  if (multi === undefined || multi.aborted) return undefined
+  const refusal = routeAll(cluster.view, db, client, multi.queue)
+  if (refusal !== undefined) server.discardTransaction(client)
+  return refusal
+}
+
+function refusedWrite(server: Server, client: Client, entry: CommandEntry): ClientError | undefined {
+  const writes =
+    entry.isWrite || (entry.fullName === 'exec' && client.multi?.queue.some((queued) => queued.entry.isWrite) === true)
+  if (!writes) return undefined
+  const { replication } = server
+  if (replication.isReplica) return server.config.values.replicaReadOnly ? READ_ONLY : undefined
+  const least = server.config.values.minReplicasToWrite
+  return least > 0 && replication.goodReplicas() < least ? NO_REPLICAS : undefined
+}
+
+const SUBSCRIBER_COMMANDS = new Set([
+  'ping',
+  'subscribe',
+  'ssubscribe',
+  'sunsubscribe',
+  'psubscribe',
+  'unsubscribe',
+  'punsubscribe',
+  'quit',
+  'reset',
+])
+
+function notInThisMode(server: Server, client: Client, entry: CommandEntry): ClientError | undefined {
+  const { flags } = entry.command
+  if (!client.reply.resp3 && client.subscriber && !SUBSCRIBER_COMMANDS.has(entry.fullName))
+    return fail(
+      `Can't execute '${entry.fullName}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
+    )
+  const { replication } = server
+  if (
+    replication.isReplica &&
+    !replication.linkUp &&
+    !server.config.values.replicaServeStaleData &&
+    !flags.includes('stale')
+  )
+    return MASTER_DOWN
+  return server.loading && !flags.includes('loading') ? LOADING : undefined
+}
+
+/** Puts a request off while clients are paused or one of its keys is being migrated; it is taken again after that. */
+function mustWait(server: Server, client: Client, entry: CommandEntry, argv: Argv): boolean {
+  if (client.primary || client.replica) return false
+  const wait = server.pause.holds(client, entry) ?? server.migrating.holds(client, entry, argv)
+  if (wait === undefined) return false
+  client.postponed = keepArgv(argv)
+  server.block(client, wait)
+  return true
+}
+
+function unknownCommand(argv: Argv): ClientError {
+  let args = ''
+  for (let i = 1; i < argv.count && args.length < 128; i++) args += `'${argv.text(i).slice(0, 128 - args.length)}' `
+  return fail(`unknown command '${clip(argv.text(0))}', with args beginning with: ${args}`)
+}
+
+const clip = (text: string): string => text.slice(0, 128)

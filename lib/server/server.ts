@@ -1,0 +1,265 @@
+/** The server: its clients, its data and the nouns commands reach through `call.server`. It knows no socket: the listener
+ *  feeds it bytes, `endTurn` hands replies back. */
+import type { Keyspace } from '../../store/keyspace.ts'
+import type { Millis, Offset } from '../base/brand.ts'
+import { wallClock } from '../base/clock.ts'
+import { keyFromText } from '../base/key.ts'
+import type { Log } from '../base/log.ts'
+import { type Random, systemRandom } from '../base/random.ts'
+import type { CommandEntry, CommandTable } from '../commands/table.ts'
+import type { Config } from '../config.ts'
+import { type ClientError, fail } from '../errors.ts'
+import { KeyLocks } from '../migrate/locks.ts'
+import type { Replication } from '../replication/role.ts'
+import type { Argv } from '../resp/argv.ts'
+import { encodeRequest } from '../resp/argv.ts'
+import { type Blocked, Client, type Wire } from './client.ts'
+import type { ClusterDoor } from './cluster-door.ts'
+import { Frame, serve } from './dispatch.ts'
+import { feedMonitors } from './monitor.ts'
+import { overLimit } from './output-limits.ts'
+import { Pause } from './pause.ts'
+import { Propagation } from './propagate.ts'
+import { PubSub } from './pubsub.ts'
+import { Slowlog } from './slowlog.ts'
+import { ServerStats } from './stats.ts'
+import { Watches } from './watches.ts'
+
+export interface ServerParts {
+  readonly config: Config
+  readonly log: Log
+  readonly commands: CommandTable
+  readonly keyspace: Keyspace
+  readonly replication: Replication
+  readonly random?: Random
+}
+
+/** What the node around the server does on its behalf. */
+export interface ServerHost {
+  /** Calls `endTurn` after the sockets of this event-loop turn were read. */
+  requestEndTurn(): void
+  /** SHUTDOWN: stops the process in good order. */
+  shutdown(): void
+}
+
+export class Server {
+  readonly config: Config
+  readonly log: Log
+  readonly commands: CommandTable
+  readonly keyspace: Keyspace
+  readonly replication: Replication
+  readonly random: Random
+  readonly startedAt: Millis = wallClock()
+  /** 40 hex characters, new at each start. */
+  readonly runId: string
+  readonly clients = new Map<number, Client>()
+  readonly propagation: Propagation
+  readonly pubsub = new PubSub()
+  readonly slowlog = new Slowlog()
+  readonly monitors = new Set<Client>()
+  readonly watches = new Watches()
+  readonly pause = new Pause(this)
+  readonly migrating = new KeyLocks(this)
+  readonly stats = new ServerStats()
+  /** Undefined when cluster-enabled is no. */
+  cluster: ClusterDoor | undefined
+  host: ServerHost = { requestEndTurn() {}, shutdown() {} }
+  /** The time of this batch. */
+  now: Millis = wallClock()
+  /** The data set is being loaded. */
+  loading = false
+  /** DEBUG SET-ACTIVE-EXPIRE. */
+  activeExpire = true
+  #nextClientId = 1
+  readonly #frames: Frame[] = []
+  #depth = 0
+  #flushing: Client[] = []
+  #resumed: Client[] = []
+
+  constructor(parts: ServerParts) {
+    this.config = parts.config
+    this.log = parts.log
+    this.commands = parts.commands
+    this.keyspace = parts.keyspace
+    this.replication = parts.replication
+    this.random = parts.random ?? systemRandom
+    this.runId = this.random.hex(40)
+    this.propagation = new Propagation(parts.replication.sink)
+    this.keyspace.hooks = {
+      touched: (db, key) => this.watches.touched(db, key),
+      expired: (db, key) => this.propagation.add(db, encodeRequest(['DEL', keyFromText(key).own()])),
+    }
+  }
+
+  /** A connection came in. */
+  connect(wire: Wire, addresses: { address: string; localAddress: string; tls: boolean }): Client {
+    const { values } = this.config
+    const client = new Client({
+      id: this.#nextClientId++,
+      now: this.now,
+      ...addresses,
+      wire,
+      limits: { maxBulkLength: values.protoMaxBulkLen, unauthenticated: values.requirepass !== '' },
+    })
+    client.authenticated = values.requirepass === ''
+    this.clients.set(client.id, client)
+    this.stats.connections++
+    return client
+  }
+
+  /** Bytes came in; borrowed for the duration of the call. */
+  receive(client: Client, chunk: Buffer): void {
+    this.refreshClock()
+    client.lastSeenAt = this.now
+    this.stats.inputBytes += chunk.length
+    client.parser.feed(chunk)
+    serve(this, client)
+    client.parser.settle()
+    if (client.blocked !== undefined) client.wire.pause()
+    this.flushLater(client)
+  }
+
+  /** The connection is gone, or is to be gone now. */
+  disconnect(client: Client): void {
+    if (client.closed) return
+    client.closed = true
+    client.closing = true
+    this.unblock(client)
+    this.clients.delete(client.id)
+    this.monitors.delete(client)
+    this.watches.forget(client)
+    this.pubsub.forget(client)
+    if (client.replica) this.replication.replicaLeft(client)
+    client.wire.destroy()
+  }
+
+  /** Lets the client wait; `unblock` or the timeout ends it. */
+  block(client: Client, wait: Blocked): void {
+    client.blocked = wait
+  }
+
+  /** Ends a client's wait, if it is in one. Its reply, if any, is the caller's to write. */
+  unblock(client: Client): void {
+    const wait = client.blocked
+    if (wait === undefined) return
+    client.blocked = undefined
+    wait.leave(client)
+    if (client.closed) return
+    client.wire.resume()
+    // Not at once: the one who ended the wait may be in the middle of a command.
+    this.#resumed.push(client)
+    this.host.requestEndTurn()
+  }
+
+  /** The client's replies leave at the end of the turn. */
+  flushLater(client: Client): void {
+    if (client.flushQueued) return
+    client.flushQueued = true
+    if (this.#flushing.push(client) === 1) this.host.requestEndTurn()
+  }
+
+  /** The end of an event-loop turn: resumed clients go on, the stream's bytes leave, then every reply in one write each. */
+  endTurn(): void {
+    while (this.#resumed.length > 0) {
+      const resumed = this.#resumed
+      this.#resumed = []
+      this.refreshClock()
+      for (const client of resumed) {
+        if (client.closed) continue
+        serve(this, client)
+        client.parser.settle()
+        if (client.blocked !== undefined) client.wire.pause()
+        this.flushLater(client)
+      }
+    }
+    this.replication.flush()
+    const flushing = this.#flushing
+    this.#flushing = []
+    for (const client of flushing) this.#flush(client)
+  }
+
+  #flush(client: Client): void {
+    client.flushQueued = false
+    if (client.closed) return
+    const { wire, reply } = client
+    this.stats.outputBytes += reply.length
+    reply.take((bytes) => wire.write(bytes))
+    if (client.closing) {
+      wire.end()
+      return
+    }
+    if (overLimit(this, client)) this.disconnect(client)
+  }
+
+  /** Closes a connection after its replies have left. */
+  closeLater(client: Client): void {
+    client.closing = true
+    this.flushLater(client)
+  }
+
+  refreshClock(): void {
+    this.now = wallClock()
+    this.keyspace.now = this.now
+  }
+
+  replyError(client: Client, error: ClientError): void {
+    client.reply.error(error.text)
+    this.stats.countError(error.text)
+  }
+
+  /** Offset after what was propagated so far. */
+  streamOffset(): Offset {
+    return this.replication.offset
+  }
+
+  enterFrame(client: Client, entry: CommandEntry): Frame {
+    let frame = this.#frames[this.#depth]
+    if (frame === undefined) {
+      frame = new Frame(this)
+      this.#frames.push(frame)
+    }
+    this.#depth++
+    frame.client = client
+    frame.entry = entry
+    frame.effects = undefined
+    frame.forced = false
+    frame.mark = client.reply.length
+    return frame
+  }
+
+  leaveFrame(): void {
+    this.#depth--
+  }
+
+  /** After every command: statistics, the slow log, monitors. */
+  executed(client: Client, entry: CommandEntry, argv: Argv, micros: number, failed: boolean): void {
+    const { stats } = entry
+    stats.calls++
+    stats.micros += micros
+    if (failed) stats.failed++
+    this.stats.commands++
+    client.lastCommand = entry.fullName
+    if (this.slowlog.isSlow(micros, this.config.values.slowlogLogSlowerThan))
+      this.slowlog.add(this, client, entry, argv, micros)
+    if (this.monitors.size > 0) feedMonitors(this, client, entry, argv)
+  }
+
+  /** Commands the owner of the server has to allow first (enable-debug-command, protected configuration). */
+  refusedByOwner(client: Client, entry: CommandEntry): ClientError | undefined {
+    if (entry.command.name !== 'debug') return undefined
+    const allowed = this.config.values.enableDebugCommand
+    if (allowed === 'yes' || (allowed === 'local' && isLocal(client))) return undefined
+    return fail(
+      'DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.',
+    )
+  }
+
+  /** Forgets a transaction and its watched keys. */
+  discardTransaction(client: Client): void {
+    client.multi = undefined
+    this.watches.forget(client)
+  }
+}
+
+const isLocal = (client: Client): boolean =>
+  client.address.startsWith('127.') || client.address.startsWith('[::1]') || client.address.startsWith('/')

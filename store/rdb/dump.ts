@@ -1,0 +1,58 @@
+/** DUMP payloads: one value with its type byte, then the RDB version (u16 LE) and the CRC64 of all before it. No key, no deadline. */
+import type { Value } from '../value.ts'
+import { Crc64 } from './crc64.ts'
+import { RDB_READ_VERSION } from './reader.ts'
+import { Sink } from './sink.ts'
+import { type Decoding, decodeWhole, RdbError, Source, UnsupportedTypeError } from './source.ts'
+import { readValue, VALUE_WRITERS } from './types.ts'
+import { RDB_VERSION } from './writer.ts'
+
+/** Version and checksum. */
+const FOOTER = 2 + 8
+
+/** The payload DUMP answers. `compress`: rdbcompression. */
+export function dumpValue(value: Value, compress = true): Buffer {
+  const out = new Sink(compress)
+  const { code, write } = VALUE_WRITERS[value.type]
+  out.u8(code)
+  write(out, value)
+  out.u16(RDB_VERSION)
+  const checksum = out.checksum()
+  out.bytes(checksum)
+  return Buffer.concat(out.take())
+}
+
+/** As `dumpValue`, for bare bytes. */
+export const dumpString = (bytes: Buffer): Buffer => dumpValue({ type: 'string', bytes, raw: false })
+
+/** The value RESTORE stores; it owns its bytes. Throws RdbError with a real server's words when the payload is too short, of a newer version
+ *  or damaged ("DUMP payload version or checksum are wrong"), or whole but senseless ("Bad data format"), and UnsupportedTypeError. */
+export function loadDump(payload: Buffer): Value {
+  const body = payload.length - FOOTER
+  if (body < 0 || !isIntact(payload, body)) throw new RdbError('DUMP payload version or checksum are wrong')
+  const source = new Source()
+  source.push(payload.subarray(0, body))
+  try {
+    const value = decodeWhole(readTyped(source))
+    if (value !== undefined) return value
+  } catch (cause) {
+    if (cause instanceof UnsupportedTypeError || !(cause instanceof RdbError)) throw cause
+    throw new RdbError(BAD_FORMAT, { cause })
+  }
+  throw new RdbError(BAD_FORMAT)
+}
+
+const BAD_FORMAT = 'Bad data format'
+
+function isIntact(payload: Buffer, body: number): boolean {
+  const version = payload.readUInt16LE(body)
+  if (version < 1 || version > RDB_READ_VERSION) return false
+  return new Crc64()
+    .update(payload, 0, body + 2)
+    .bytes()
+    .equals(payload.subarray(body + 2))
+}
+
+function* readTyped(from: Source): Decoding<Value> {
+  return yield* readValue(from, yield* from.u8())
+}

@@ -1,0 +1,52 @@
+/** redis-cli as tests use it: run to the end, its words and its exit code. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+export interface CliResult {
+  /** Exit code; null when a signal ended it. */
+  readonly code: number | null
+  /** Standard output and standard error in the order they came, without colours. */
+  readonly output: string
+}
+
+export interface CliOptions {
+  /** What is typed; nothing by default. */
+  readonly input?: string
+  readonly timeoutMs?: number
+}
+
+/** A redis-cli that runs: to be killed in the middle, or awaited. */
+export interface RunningCli {
+  readonly process: ChildProcess
+  readonly result: Promise<CliResult>
+}
+
+/** Starts redis-cli. It is killed when it takes longer than `timeoutMs` (default 90 s), which shows as code null. */
+export function startCli(argv: readonly (string | number)[], options: CliOptions = {}): RunningCli {
+  const child = spawn('redis-cli', argv.map(String), { timeout: options.timeoutMs ?? 90_000, killSignal: 'SIGKILL' })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('latin1')
+    stream.on('data', (text: string) => (output += text))
+  }
+  child.stdin.end(options.input ?? '')
+  const result = once(child, 'close').then(([code]) => ({
+    code: code as number | null,
+    output: withoutColours(output),
+  }))
+  return { process: child, result }
+}
+
+/** Runs redis-cli to its end. */
+export function redisCli(argv: readonly (string | number)[], options: CliOptions = {}): Promise<CliResult> {
+  return startCli(argv, options).result
+}
+
+/** Runs `redis-cli --cluster <verb> …` with questions answered yes; throws with its output when it fails. */
+export async function clusterTool(verb: string, ...argv: readonly (string | number)[]): Promise<string> {
+  const { code, output } = await redisCli(['--cluster', verb, ...argv, '--cluster-yes'])
+  if (code !== 0) throw new Error(`redis-cli --cluster ${verb} ${argv.join(' ')} ended with ${code}:\n${output}`)
+  return output
+}
+
+const withoutColours = (text: string): string => text.replaceAll(/\u001b\[[0-9;]*m/g, '')

@@ -1,0 +1,32 @@
+/** Ports for test servers: a pair p and p + 10000, the client port and the bus port that follows from it. */
+import { createServer } from 'node:net'
+
+/** Below the range from which operating systems draw the ports of outgoing connections, so that nothing slips in between our look and
+ *  the server's own bind; four digits (bus: five), so that ports can be masked in raw replies without changing a length. */
+const FIRST = 5000
+const COUNT = 5000
+const BUS_DISTANCE = 10000
+/** A plain server somebody runs on the default port is not ours to disturb, even while it is down. */
+const DEFAULT_PORT = 6379
+
+const given = new Set<number>()
+
+/** A free client port whose bus port is free too. No pair is given twice by one process. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < COUNT; tries++) {
+    const port = FIRST + Math.floor(Math.random() * COUNT)
+    if (given.has(port) || port === DEFAULT_PORT) continue
+    if (!(await isFree(port)) || !(await isFree(port + BUS_DISTANCE))) continue
+    given.add(port)
+    return port
+  }
+  throw new Error(`no free pair of ports from ${FIRST} to ${FIRST + COUNT}`)
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen({ port, exclusive: true }, () => server.close(() => resolve(true)))
+  })
+}
