@@ -40,11 +40,7 @@ export function handleEpochCollision(c: Cluster, sender: ClusterNode): void {
   if (sender.configEpoch !== myself.configEpoch || sender.id <= myself.id) return
   c.currentEpoch = (c.currentEpoch + 1) as Epoch
   takeCurrentEpoch(c)
-  log(
-    c,
-    'verbose',
-    `WARNING: configEpoch collision with node ${sender.id}. configEpoch set to ${myself.configEpoch}`,
-  )
+  log(c, 'verbose', `WARNING: configEpoch collision with node ${sender.id}. configEpoch set to ${myself.configEpoch}`)
 }
 
 function takeCurrentEpoch(c: Cluster): void {

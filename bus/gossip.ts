@@ -1,7 +1,7 @@
 /** Gossip: keeping links to everybody, pinging each node often enough, and merging what others mention. The table of
  *  every node converges although each ping names only a few. */
 import { isNodeId, type Millis } from '../lib/base/brand.ts'
-import { noteReport, suspectIfSilent } from './failure.ts'
+import { countReports, noteReport, suspectIfSilent } from './failure.ts'
 import { adoptFlags } from './flags.ts'
 import { isBlacklisted, isHandshakeOver, moveNode } from './handshake.ts'
 import { NODE_FLAGS } from './layout.ts'
@@ -85,7 +85,7 @@ function mergeEntry(c: Cluster, sender: ClusterNode | undefined, node: ClusterNo
   const failing = (entry.flags & (NODE_FLAGS.pfail | NODE_FLAGS.fail)) !== 0
   if (sender && node !== c.myself) noteReport(c, node, sender, failing)
   if (failing) return
-  if (node.health === 'ok' && node.pingSentAt === 0 && node.failureReports.size === 0) {
+  if (node.pingSentAt === 0 && countReports(c, node) === 0) {
     // Others' fresh pongs spare us a ping of our own.
     const pongAt = entry.pongReceivedSec * 1000
     if (pongAt > node.pongReceivedAt && pongAt <= c.now + CLOCK_TOLERANCE_MS) node.pongReceivedAt = pongAt as Millis

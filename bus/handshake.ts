@@ -1,8 +1,8 @@
 /** Handshake: how nodes come to know each other's ids and addresses, and how they are made to forget them. Trust starts
  *  with a MEET an operator asked for; whoever is known may introduce others. */
 import type { Millis, NodeId } from '../lib/base/brand.ts'
-import { closeLink } from './links.ts'
 import { MESSAGE_FLAGS, NODE_FLAGS } from './layout.ts'
+import { closeLink } from './links.ts'
 import type { Header, PingType } from './message.ts'
 import { type Cluster, type ClusterNode, createNode, type Link } from './state.ts'
 import { addNode, log, needSave, removeNode, renameNode, startReplication } from './table.ts'

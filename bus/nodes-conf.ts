@@ -180,7 +180,6 @@ function attachRow(c: Cluster, row: NodeRow): void {
 /** Slots, and our own marks on them. */
 function bindRow(c: Cluster, row: NodeRow): void {
   const node = c.nodes.get(row.id)!
-  check(node.role === 'primary' || row.slots.length === 0, 'a replica that owns slots')
   check(node === c.myself || row.marks.length === 0, 'migrating or importing slots of another node')
   for (const [first, last] of row.slots) {
     for (let s = first; s <= last; s++) check(bindSlot(c, node, s), `slot ${s} is owned twice`)

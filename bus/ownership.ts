@@ -50,11 +50,7 @@ export function answerStaleClaim(c: Cluster, sender: ClusterNode, header: Header
     const owner = c.owners[s]
     if (!owner || owner === sender || !hasSlot(header.slots, s) || hasSlot(c.unclaimed, s)) continue
     if (owner.configEpoch <= header.configEpoch) continue
-    log(
-      c,
-      'verbose',
-      `Node ${sender.id} has old slots configuration, sending an UPDATE message about ${owner.id}`,
-    )
+    log(c, 'verbose', `Node ${sender.id} has old slots configuration, sending an UPDATE message about ${owner.id}`)
     sendUpdate(c, sender, owner)
     return
   }

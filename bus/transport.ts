@@ -162,6 +162,7 @@ class TcpTransport implements Transport {
     const { host, optional } = bindAddress(directive)
     const server = this.context ? createTlsServer({ ...this.options.tls, ...MUTUAL }) : createServer()
     try {
+      // IPv6 sockets take no IPv4: `*` and `::*` stand side by side, and nobody is known as ::ffff:10.0.0.1.
       server.listen({ host, port, ipv6Only: isIPv6(host) })
       await once(server, 'listening')
     } catch (error) {
@@ -192,11 +193,10 @@ class TcpTransport implements Transport {
       socket.destroy()
       return
     }
-    const remoteIp = plainIp(remoteAddress)
-    this.options.log.verbose(`Accepting cluster node connection from ${remoteIp}:${remotePort}`)
+    this.options.log.verbose(`Accepting cluster node connection from ${remoteAddress}:${remotePort}`)
     const wire = this.attach(this.options.allocateLinkId(), socket)
     this.rise(wire)
-    this.options.on.accepted(wire.id, remoteIp, plainIp(localAddress))
+    this.options.on.accepted(wire.id, remoteAddress, localAddress)
   }
 
   /** A socket on its way to the address. One that cannot even be tried fails like any other, a moment later. */
@@ -253,12 +253,15 @@ class TcpTransport implements Transport {
     while (!wire.socket.destroyed) {
       const frame = wire.frames.next()
       if (frame === undefined) return
-      if (!Buffer.isBuffer(frame)) return this.refuse(wire, frame)
-      this.options.on.received(wire.id, messageName(frame))
-      const message = decode(frame)
-      if (isRefusal(message)) this.refuse(wire, message)
-      else this.options.on.message(wire.id, message)
+      const decoded = Buffer.isBuffer(frame) ? this.take(wire, frame) : frame
+      if (isRefusal(decoded)) this.refuse(wire, decoded)
+      else this.options.on.message(wire.id, decoded)
     }
+  }
+
+  private take(wire: Wire, frame: Buffer): Message | Refusal {
+    this.options.on.received(wire.id, messageName(frame))
+    return decode(frame)
   }
 
   private refuse(wire: Wire, refusal: Refusal): void {
@@ -283,7 +286,7 @@ class TcpTransport implements Transport {
 /** Each side shows a certificate and refuses one it cannot trust. */
 const MUTUAL = { requestCert: true, rejectUnauthorized: true } as const
 
-/** One word of the `bind` directive. IPv6 addresses are bound for IPv6 only, as `*` and `::*` stand side by side. */
+/** One word of the `bind` directive. */
 function bindAddress(directive: string): { host: string; optional: boolean } {
   const optional = directive.startsWith('-')
   const host = optional ? directive.slice(1) : directive
@@ -295,6 +298,3 @@ function isMissingAddress(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT' || code === 'EINVAL'
 }
-
-/** An IPv4 peer of a dual-stack socket under its own name. */
-const plainIp = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '')

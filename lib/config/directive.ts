@@ -74,7 +74,8 @@ function scalar<T>(defaultText: string, traits: Traits, parse: (word: string) =>
     read(words) {
       const word = words[0]
       if (word === undefined || words.length > 1) return 'wrong number of arguments'
-      return parse(word)
+      const reading = parse(word)
+      return typeof reading === 'string' ? reading : (traits.check?.(reading.text) ?? reading)
     },
   }
 }
@@ -199,8 +200,7 @@ export function choices<const Name extends string>(
       if (given.size === 0 || [...given].some((word) => !names.some((name) => name === word))) return oneOfText(names)
       const value = names.slice(1).filter((name) => given.has(name))
       const text = value.length === 0 ? names[0] : value.join(' ')
-      const refusal = traits.check?.(text)
-      return refusal ?? { value, text }
+      return traits.check?.(text) ?? { value, text }
     },
   }
 }
@@ -211,7 +211,7 @@ export function text(
   { keepEmpty = false, ...traits }: Traits & { readonly keepEmpty?: boolean } = {},
 ): Directive<string> {
   return {
-    ...scalar<string>(defaultText, traits, (word) => traits.check?.(word) ?? { value: word, text: word }),
+    ...scalar<string>(defaultText, traits, (word) => ({ value: word, text: word })),
     rewrite: (setting) =>
       setting.text === '' && !keepEmpty
         ? []

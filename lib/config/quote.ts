@@ -11,9 +11,12 @@ const NAMED: ReadonlyMap<number, string> = new Map([
 ])
 
 /** The UTF-8 bytes of `text` between double quotes, everything but printable ASCII escaped. */
-export function quote(text: string): string {
+export const quote = (text: string): string => quoteBytes(Buffer.from(text))
+
+/** As `quote`, for bytes: the form in which MONITOR shows arguments. */
+export function quoteBytes(bytes: Uint8Array): string {
   let quoted = '"'
-  for (const byte of Buffer.from(text))
+  for (const byte of bytes)
     quoted +=
       NAMED.get(byte) ??
       (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`)

@@ -4,6 +4,7 @@ import type { CommandEntry } from '../commands/table.ts'
 import type { Argv } from '../resp/argv.ts'
 import { type ParserLimits, RequestParser } from '../resp/parser.ts'
 import { Reply } from '../resp/reply.ts'
+import type { WatchedKey } from './watches.ts'
 
 /** The stream below a client; the listener makes it, tests fake it. */
 export interface Wire {
@@ -72,8 +73,8 @@ export class Client {
   /** CLIENT REPLY: on, off, or off for the next command only ('skip-next' becomes 'skip'). */
   replyMode: 'on' | 'off' | 'skip-next' | 'skip' = 'on'
   multi: Multi | undefined
-  /** Watched keys by database: the transaction fails once one was touched. */
-  watched: Map<string, number> | undefined
+  /** Watched keys: the transaction fails once one was touched. */
+  watched: WatchedKey[] | undefined
   /** A watched key was touched. */
   watchBroken = false
   readonly channels = new Set<string>()

@@ -1,6 +1,6 @@
 /** Serve a request here, or tell the client where to go: the redirection rules of the Redis Cluster specification. */
 import type { Cluster, ClusterNode } from '../../bus/state.ts'
-import { endpointOf } from '../../bus/view.ts'
+import { clientPort, endpointOf } from '../../bus/view.ts'
 import type { Database } from '../../store/keyspace.ts'
 import { SLOT_COUNT } from '../base/brand.ts'
 import { keyIndexes } from '../commands/keys.ts'
@@ -127,12 +127,7 @@ export function redirect(
   node: ClusterNode,
   asker: Asker,
 ): ClientError {
-  return new ClientError(`${kind} ${slot} ${endpointOf(c, node)}:${clientPort(c, node, asker)}`)
-}
-
-/** The port a client on this kind of connection should use: with a TLS bus `port` is the TLS port. */
-export function clientPort(c: Readonly<Cluster>, node: ClusterNode, asker: Pick<Asker, 'tls'>): number {
-  return c.options.tlsCluster === asker.tls || node.otherPort === 0 ? node.port : node.otherPort
+  return new ClientError(`${kind} ${slot} ${endpointOf(c, node)}:${clientPort(c, node, asker.tls)}`)
 }
 
 /** What a blocked client's slot has come to: undefined while this node may still serve it. */

@@ -68,54 +68,56 @@ scenarios('manual failover', ['rookery', 'mixed'], (kinds) => {
     })
   })
 
-  it('is for replicas only', async () => {
-    const reply = await outcome(cluster.primaries[1]!.port, 'CLUSTER', 'FAILOVER')
-    assert.equal(reply, 'ERR You should send CLUSTER FAILOVER to a replica')
-  })
-
-  it('needs FORCE when the primary is dead, and then need not wait for the node timeout', async () => {
-    const [old, heir] = [cluster.primaries[1]!, cluster.replicas[1]![0]!]
-    const diedAt = performance.now()
-    await old.kill()
-    await eventually(() => outcome(heir.port, 'CLUSTER', 'FAILOVER'), {
-      what: 'the replica knows that its primary is unreachable',
-      withinMs: T,
-      until: (reply) => reply === 'ERR Master is down or failed, please use CLUSTER FAILOVER FORCE',
+  describe('in its other forms', () => {
+    it('is for replicas only', async () => {
+      const reply = await outcome(cluster.primaries[1]!.port, 'CLUSTER', 'FAILOVER')
+      assert.equal(reply, 'ERR You should send CLUSTER FAILOVER to a replica')
     })
-    assert.equal(await ask(heir.port, 'CLUSTER', 'FAILOVER', 'FORCE'), 'OK')
-    await promoted(heir, T)
-    assert.ok(performance.now() - diedAt < T, 'promoted only after the node timeout')
-    await old.restart()
-    await settled(cluster.nodes)
-    assert.equal(await roleOf(old), 'slave')
-  })
 
-  it('needs TAKEOVER when no majority is left to vote', async () => {
-    const dead = [cluster.replicas[1]![0]!, cluster.primaries[2]!]
-    const heirs = [cluster.primaries[1]!, cluster.replicas[2]![0]!]
-    const left = cluster.nodes.filter((node) => !dead.includes(node))
-    await Promise.all(dead.map((node) => node.kill()))
-    const down = async (): Promise<boolean> => {
-      const replies = await Promise.all(left.map((node) => outcome(node.port, 'GET', keyIn(0))))
-      return replies.every((reply) => reply === 'CLUSTERDOWN The cluster is down')
-    }
-    await eventually(down, { what: 'the minority has stopped', withinMs: 2 * T + 3000 })
-    const epoch = (await myself(heirs[0]!)).epoch
-    for (const heir of heirs) {
-      assert.equal(await ask(heir.port, 'CLUSTER', 'FAILOVER', 'TAKEOVER'), 'OK')
-      await promoted(heir, 1000)
-    }
-    assert.ok((await myself(heirs[0]!)).epoch > epoch)
-    for (const [i, slot] of [8000, 16000].entries()) {
-      const write = (): Promise<string> => outcome(heirs[i]!.port, 'SET', keyIn(slot), 'taken')
-      await eventually(write, {
-        what: `slot ${slot} is served again`,
-        withinMs: 10_000,
-        until: (reply) => reply === 'OK',
+    it('needs FORCE when the primary is dead, and then need not wait for the node timeout', async () => {
+      const [old, heir] = [cluster.primaries[1]!, cluster.replicas[1]![0]!]
+      const diedAt = performance.now()
+      await old.kill()
+      await eventually(() => outcome(heir.port, 'CLUSTER', 'FAILOVER'), {
+        what: 'the replica knows that its primary is unreachable',
+        withinMs: T,
+        until: (reply) => reply === 'ERR Master is down or failed, please use CLUSTER FAILOVER FORCE',
       })
-    }
-    await Promise.all(dead.map((node) => node.restart()))
-    await settled(cluster.nodes)
-    assert.deepEqual(await Promise.all(dead.map(roleOf)), ['slave', 'slave'])
+      assert.equal(await ask(heir.port, 'CLUSTER', 'FAILOVER', 'FORCE'), 'OK')
+      await promoted(heir, T)
+      assert.ok(performance.now() - diedAt < T, 'promoted only after the node timeout')
+      await old.restart()
+      await settled(cluster.nodes)
+      assert.equal(await roleOf(old), 'slave')
+    })
+
+    it('needs TAKEOVER when no majority is left to vote', async () => {
+      const dead = [cluster.replicas[1]![0]!, cluster.primaries[2]!]
+      const heirs = [cluster.primaries[1]!, cluster.replicas[2]![0]!]
+      const left = cluster.nodes.filter((node) => !dead.includes(node))
+      await Promise.all(dead.map((node) => node.kill()))
+      const down = async (): Promise<boolean> => {
+        const replies = await Promise.all(left.map((node) => outcome(node.port, 'GET', keyIn(0))))
+        return replies.every((reply) => reply === 'CLUSTERDOWN The cluster is down')
+      }
+      await eventually(down, { what: 'the minority has stopped', withinMs: 2 * T + 3000 })
+      const epoch = (await myself(heirs[0]!)).epoch
+      for (const heir of heirs) {
+        assert.equal(await ask(heir.port, 'CLUSTER', 'FAILOVER', 'TAKEOVER'), 'OK')
+        await promoted(heir, 1000)
+      }
+      assert.ok((await myself(heirs[0]!)).epoch > epoch)
+      for (const [i, slot] of [8000, 16000].entries()) {
+        const write = (): Promise<string> => outcome(heirs[i]!.port, 'SET', keyIn(slot), 'taken')
+        await eventually(write, {
+          what: `slot ${slot} is served again`,
+          withinMs: 10_000,
+          until: (reply) => reply === 'OK',
+        })
+      }
+      await Promise.all(dead.map((node) => node.restart()))
+      await settled(cluster.nodes)
+      assert.deepEqual(await Promise.all(dead.map(roleOf)), ['slave', 'slave'])
+    })
   })
 })

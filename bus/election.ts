@@ -1,0 +1,280 @@
+/** Replica election: a replica whose primary failed asks all voters for its place, and a majority of them decides.
+ *  Both sides are here, the asking and the granting. Each question "may I?" is a pure function whose answer is a reason,
+ *  because operators ask the same questions. Specification: "Replica election and promotion". */
+import { type Epoch, type Millis, SLOT_COUNT } from '../lib/base/brand.ts'
+import { evaluateState } from './health.ts'
+import { MESSAGE_FLAGS } from './layout.ts'
+import type { Header, Message } from './message.ts'
+import { broadcastBody, broadcastPong, sendBody } from './send.ts'
+import { bindSlot, hasSlot, unbindSlot } from './slots.ts'
+import { type Cluster, type ClusterNode, isVoter, quorum } from './state.ts'
+import { log, makePrimaryRow, needSave, resetManualFailover } from './table.ts'
+
+/** FAIL must reach the voters before our request does, or they deny it: they would still see our primary working. */
+const FAIL_PROPAGATION_MS = 500
+/** Replicas that see FAIL at one instant must not all ask at one instant. */
+const DESYNC_MS = 500
+/** The lead a replica has over the next one with less data. */
+const RANK_STEP_MS = 1000
+/** An unchanged reason for not failing over is logged this often. */
+const REPEAT_REASON_MS = 300_000
+/** A failover normally ends well within this time (and the node timeout) after FAIL; reasons before are no news. */
+const QUIET_AFTER_FAIL_MS = 5000
+
+/** Why a node holds no election at all. */
+export type NoElectionReason =
+  | 'not-a-replica'
+  | 'primary-unknown'
+  | 'primary-not-failing'
+  | 'failover-disabled'
+  | 'primary-without-slots'
+  | 'data-too-old'
+
+/** Where a due election stands. */
+export type ElectionPhase = 'schedule' | 'waiting-delay' | 'expired' | 'request' | 'waiting-votes' | 'won'
+
+/** Why a vote is refused, with what the log line needs to say about it. */
+export type VoteRefusal =
+  | { readonly reason: 'not-a-voter' }
+  | { readonly reason: 'old-epoch'; readonly requested: Epoch; readonly current: Epoch }
+  | { readonly reason: 'already-voted'; readonly epoch: Epoch }
+  | { readonly reason: 'requester-is-primary' }
+  | { readonly reason: 'primary-unknown' }
+  | { readonly reason: 'primary-working' }
+  | { readonly reason: 'voted-recently'; readonly waitMs: number }
+  | { readonly reason: 'stale-slot'; readonly slot: number; readonly owned: Epoch; readonly requested: Epoch }
+
+/** Moves our election on, as far as it can go now. Called every tick, and when a vote or an operator changed something. */
+export function runElection(c: Cluster): void {
+  const obstacle = whyNoElection(c)
+  if (obstacle !== undefined) {
+    if (obstacle === 'data-too-old') explainDelay(c, obstacle)
+    else c.election.cantReason = ''
+    return
+  }
+  const phase = electionPhase(c)
+  if ((phase === 'waiting-delay' || phase === 'request') && yieldToBetterReplicas(c)) return
+  PHASES[phase](c)
+}
+
+const PHASES: Readonly<Record<ElectionPhase, (c: Cluster) => void>> = {
+  schedule: scheduleElection,
+  'waiting-delay': (c) => explainDelay(c, 'waiting-delay'),
+  expired: (c) => explainDelay(c, 'expired'),
+  request: requestVotes,
+  'waiting-votes': (c) => explainDelay(c, 'waiting-votes'),
+  won: winElection,
+}
+
+/** Why we should hold no election; undefined when one is due. A manual failover overrules what protects against failing
+ *  over by mistake: the primary works, the operator disabled it, the data is old. */
+export function whyNoElection(c: Cluster): NoElectionReason | undefined {
+  const { primary, role } = c.myself
+  const manual = c.manual.endsAt > 0 && c.manual.canStart
+  if (role !== 'replica') return 'not-a-replica'
+  if (!primary) return 'primary-unknown'
+  if (primary.health !== 'fail' && !manual) return 'primary-not-failing'
+  if (c.options.replicaNoFailover && !manual) return 'failover-disabled'
+  if (primary.slotCount === 0) return 'primary-without-slots'
+  if (dataIsTooOld(c) && !manual) return 'data-too-old'
+  return undefined
+}
+
+/** What a due election does next. An attempt that was not won in time gives way to the next after a pause, so that
+ *  another replica can win in between. */
+export function electionPhase(c: Cluster): ElectionPhase {
+  const { startAt, sent, votes } = c.election
+  const age = c.now - startAt
+  if (startAt === 0 || age > 2 * electionTimeoutMs(c)) return 'schedule'
+  if (age < 0) return 'waiting-delay'
+  if (age > electionTimeoutMs(c)) return 'expired'
+  if (!sent) return 'request'
+  return votes >= quorum(c) ? 'won' : 'waiting-votes'
+}
+
+/** How many replicas of our primary have more data than we have and may fail over: the best has rank 0. */
+export function replicaRank(c: Cluster): number {
+  const rivals = c.myself.primary?.replicas ?? []
+  return rivals.filter((node) => node !== c.myself && !node.noFailover && node.offset > c.facts.replicationOffset)
+    .length
+}
+
+/** How long an election of this rank waits. A manual one waits for nothing: the primary stands still for it. */
+export function electionDelayMs(c: Cluster, rank: number): number {
+  if (c.manual.endsAt > 0) return 0
+  return FAIL_PROPAGATION_MS + c.random.below(DESYNC_MS) + rank * RANK_STEP_MS
+}
+
+/** Counts a vote; the caller then runs the election. Only a voter's counts, and only one given for this election. */
+export function countVote(c: Cluster, sender: ClusterNode, message: Message): void {
+  if (!c.election.sent || !isVoter(sender) || message.header.currentEpoch < c.election.epoch) return
+  c.election.votes++
+}
+
+/** Answers a request for our vote, with a vote or with silence. The promise "one vote in an epoch" must survive a crash:
+ *  it is on disk before the vote leaves. */
+export function grantVote(c: Cluster, sender: ClusterNode, message: Message): void {
+  const refusal = whyNoVote(c, sender, message.header)
+  if (refusal) {
+    if (refusal.reason !== 'not-a-voter') {
+      log(c, 'warning', `Failover auth denied to ${sender.id}: ${refusalText(refusal)}`)
+    }
+    return
+  }
+  sender.primary!.votedAt = c.now
+  c.lastVoteEpoch = c.currentEpoch
+  needSave(c, 'fsync')
+  sendBody(c, sender, { type: 'auth-ack' })
+  log(c, 'warning', `Failover auth granted to ${sender.id} for epoch ${c.currentEpoch}`)
+}
+
+/** Why `sender` does not get our vote; undefined when it does. The header rule has already raised our epoch to that of
+ *  the request. FORCEACK waives one condition only: that its primary has failed. */
+export function whyNoVote(c: Cluster, sender: ClusterNode, request: Header): VoteRefusal | undefined {
+  if (!isVoter(c.myself)) return { reason: 'not-a-voter' }
+  if (request.currentEpoch < c.currentEpoch) {
+    return { reason: 'old-epoch', requested: request.currentEpoch, current: c.currentEpoch }
+  }
+  if (c.lastVoteEpoch === c.currentEpoch) return { reason: 'already-voted', epoch: c.currentEpoch }
+  const { primary } = sender
+  const forced = (request.messageFlags & MESSAGE_FLAGS.forceAck) !== 0
+  if (sender.role === 'primary') return { reason: 'requester-is-primary' }
+  if (!primary) return { reason: 'primary-unknown' }
+  if (primary.health !== 'fail' && !forced) return { reason: 'primary-working' }
+  // Two elections for one primary too close together would leave the winner of the first no time to be heard of.
+  const waitMs = primary.votedAt === 0 ? 0 : primary.votedAt + 2 * c.options.nodeTimeoutMs - c.now
+  if (waitMs > 0) return { reason: 'voted-recently', waitMs }
+  return staleSlot(c, request)
+}
+
+/** Takes the place of our primary: its slots, under our config epoch, are ours from now on. The epoch must have been
+ *  won, or taken by an operator's order, before. */
+export function promote(c: Cluster): void {
+  const { myself } = c
+  const old = myself.primary
+  makePrimaryRow(c, myself)
+  c.effects.push({ type: 'lead' })
+  for (let s = 0; s < SLOT_COUNT; s++) {
+    if (c.owners[s] !== old) continue
+    unbindSlot(c, s)
+    bindSlot(c, myself, s)
+  }
+  evaluateState(c)
+  needSave(c, 'fsync')
+  broadcastPong(c, 'all')
+  resetManualFailover(c)
+  // Its votes are spent: should we be a replica again soon, they must not elect us once more.
+  c.election.startAt = 0 as Millis
+  c.election.sent = false
+  c.election.votes = 0
+}
+
+/** How long one attempt may take to be won. */
+const electionTimeoutMs = (c: Cluster): number => Math.max(2 * c.options.nodeTimeoutMs, 2000)
+
+function scheduleElection(c: Cluster): void {
+  const rank = c.manual.endsAt > 0 ? 0 : replicaRank(c)
+  const delayMs = electionDelayMs(c, rank)
+  Object.assign(c.election, { startAt: c.now + delayMs, rank, sent: false, votes: 0 })
+  const offset = c.facts.replicationOffset
+  log(c, 'warning', `Start of election delayed for ${delayMs} milliseconds (rank #${rank}, offset ${offset}).`)
+  // Our offset, for the others to rank themselves by while we all wait.
+  broadcastPong(c, 'shard')
+  if (delayMs === 0) requestVotes(c)
+}
+
+/** A better replica showed itself while we waited: then we wait longer, and true is returned. A worse one does not make
+ *  us wait less. */
+function yieldToBetterReplicas(c: Cluster): boolean {
+  const rank = replicaRank(c)
+  if (c.manual.endsAt > 0 || rank <= c.election.rank) return false
+  const addedMs = (rank - c.election.rank) * RANK_STEP_MS
+  c.election.startAt = (c.election.startAt + addedMs) as Millis
+  c.election.rank = rank
+  log(c, 'warning', `Replica rank updated to #${rank}, added ${addedMs} milliseconds of delay.`)
+  return true
+}
+
+/** Asks every node for its vote in a new epoch. The epoch is on disk before the request leaves, so that no restart can
+ *  ask for it a second time. */
+function requestVotes(c: Cluster): void {
+  c.currentEpoch = (c.currentEpoch + 1) as Epoch
+  Object.assign(c.election, { epoch: c.currentEpoch, sent: true, votes: 0 })
+  log(c, 'warning', `Starting a failover election for epoch ${c.currentEpoch}.`)
+  needSave(c, 'fsync')
+  c.stateDirty = true
+  broadcastBody(c, { type: 'auth-req' }, c.manual.endsAt > 0 ? MESSAGE_FLAGS.forceAck : 0)
+}
+
+function winElection(c: Cluster): void {
+  log(c, 'warning', "Failover election won: I'm the new master.")
+  if (c.myself.configEpoch < c.election.epoch) {
+    c.myself.configEpoch = c.election.epoch
+    log(c, 'warning', `configEpoch set to ${c.myself.configEpoch} after successful failover`)
+  }
+  promote(c)
+}
+
+/** Data is too old when we heard nothing from the primary for so long that more than the failure itself went by unseen.
+ *  The node timeout is free of charge: detecting the failure took that long. Whole seconds, as real servers count. */
+function dataIsTooOld(c: Cluster): boolean {
+  const { nodeTimeoutMs, replicaValidityFactor, replPingReplicaPeriodSec } = c.options
+  if (replicaValidityFactor === 0) return false
+  const silentMs = (Math.floor(c.now / 1000) - Math.floor(c.facts.primaryLastSeenAt / 1000)) * 1000
+  const ageMs = silentMs > nodeTimeoutMs ? silentMs - nodeTimeoutMs : silentMs
+  return ageMs > replPingReplicaPeriodSec * 1000 + nodeTimeoutMs * replicaValidityFactor
+}
+
+/** Whether the request claims a slot that somebody owns by a higher config epoch than the requester's primary had: then
+ *  what it knows is history, and it must learn before it may lead. */
+function staleSlot(c: Cluster, request: Header): VoteRefusal | undefined {
+  for (let s = 0; s < SLOT_COUNT; s++) {
+    const owner = c.owners[s]
+    if (!owner || owner.configEpoch <= request.configEpoch) continue
+    if (!hasSlot(request.slots, s) || hasSlot(c.unclaimed, s)) continue
+    return { reason: 'stale-slot', slot: s, owned: owner.configEpoch, requested: request.configEpoch }
+  }
+  return undefined
+}
+
+function refusalText(refusal: VoteRefusal): string {
+  switch (refusal.reason) {
+    case 'not-a-voter':
+      return 'I have no vote'
+    case 'old-epoch':
+      return `reqEpoch (${refusal.requested}) < curEpoch(${refusal.current})`
+    case 'already-voted':
+      return `already voted for epoch ${refusal.epoch}`
+    case 'requester-is-primary':
+      return 'it is a master node'
+    case 'primary-unknown':
+      return "I don't know its master"
+    case 'primary-working':
+      return 'its master is up'
+    case 'voted-recently':
+      return `can't vote about this master before ${refusal.waitMs} milliseconds`
+    case 'stale-slot':
+      return `slot ${refusal.slot} epoch (${refusal.owned}) > reqEpoch (${refusal.requested})`
+  }
+}
+
+const DELAY_TEXTS = {
+  'data-too-old':
+    'Disconnected from master for longer than allowed. ' +
+    "Please check the 'cluster-replica-validity-factor' configuration option.",
+  'waiting-delay': 'Waiting the delay before I can start a new failover.',
+  expired: 'Failover attempt expired.',
+  'waiting-votes': 'Waiting for votes, but majority still not reached.',
+} as const
+
+/** Says in the log why a due failover does not happen: not at once, and not again and again. */
+function explainDelay(c: Cluster, reason: keyof typeof DELAY_TEXTS): void {
+  const { election, myself, now } = c
+  if (reason === election.cantReason && now - election.cantLoggedAt < REPEAT_REASON_MS) return
+  election.cantReason = reason
+  const primary = myself.primary
+  const failedForMs = primary?.health === 'fail' ? now - primary.failedAt : Number.POSITIVE_INFINITY
+  if (failedForMs < c.options.nodeTimeoutMs + QUIET_AFTER_FAIL_MS) return
+  election.cantLoggedAt = now
+  log(c, 'warning', `Currently unable to failover: ${DELAY_TEXTS[reason]}`)
+}

@@ -1,0 +1,228 @@
+/** Runs the cluster core inside the node: everything that happens becomes an event, every effect is carried out in order.
+ *  The only file that joins the bus with the store, the server and replication. */
+import createDebug from 'debug'
+import { encode } from '../bus/codec.ts'
+import type { Effect } from '../bus/effect.ts'
+import type { Answer, Event, Operation } from '../bus/event.ts'
+import { writeNodesConf } from '../bus/nodes-conf.ts'
+import type { Cluster, LocalFacts } from '../bus/state.ts'
+import { step } from '../bus/step.ts'
+import { createTransport, type Transport, type TransportOptions } from '../bus/transport.ts'
+import type { NodesFile } from '../store/nodes-file.ts'
+import { unreachable } from './base/assert.ts'
+import { wallClock } from './base/clock.ts'
+import { keyFromText } from './base/key.ts'
+import type { Log } from './base/log.ts'
+import { encodeRequest } from './resp/argv.ts'
+import type { ClusterDoor, LinkInfo } from './server/cluster-door.ts'
+import type { Server } from './server/server.ts'
+
+export interface DriverParts {
+  readonly cluster: Cluster
+  readonly server: Server
+  readonly nodesFile: NodesFile
+  readonly log: Log
+  readonly transport: Pick<TransportOptions, 'listen' | 'tls' | 'bindSource' | 'keepAliveMs'>
+  /** nodes.conf cannot be written any more: nothing the node decides from now on may be trusted to survive. */
+  fatal(error: Error): void
+}
+
+/** Facts the core asks of the node; they are read when a step needs them, which is always synchronous. */
+export function localFacts(server: () => Server, buffered: LocalFacts['bufferedOn']): LocalFacts {
+  return {
+    get replicationOffset() {
+      return server().replication.offset
+    },
+    get primaryLinkUp() {
+      return server().replication.linkUp
+    },
+    get hasPrimaryTarget() {
+      return server().replication.isReplica
+    },
+    get primaryLastSeenAt() {
+      return server().replication.lastSeenAt
+    },
+    get loading() {
+      return server().loading
+    },
+    keysInSlot: (slot) => server().keyspace.databases[0]!.countInSlot(slot),
+    keyCount: () => server().keyspace.size,
+    bufferedOn: buffered,
+  }
+}
+
+export class Driver implements ClusterDoor {
+  readonly view: Cluster
+  readonly #server: Server
+  readonly #nodesFile: NodesFile
+  readonly #log: Log
+  readonly #fatal: (error: Error) => void
+  readonly #transport: Transport
+  readonly #traces = new Map<string, createDebug.Debugger>()
+  /** CLUSTER SAVECONFIG reports a failed save to its client instead of ending the process. */
+  #saveError: Error | undefined
+  #saveMayFail = false
+  #closed = false
+
+  constructor(parts: DriverParts) {
+    this.view = parts.cluster
+    this.#server = parts.server
+    this.#nodesFile = parts.nodesFile
+    this.#log = parts.log
+    this.#fatal = parts.fatal
+    this.#transport = createTransport({
+      ...parts.transport,
+      log: parts.log,
+      allocateLinkId: () => this.view.nextLinkId++,
+      on: {
+        accepted: (link, remoteIp, localIp) => this.feed({ type: 'accepted', link, remoteIp, localIp }),
+        up: (link) => this.feed({ type: 'link-up', link }),
+        down: (link) => this.feed({ type: 'link-down', link }),
+        message: (link, message) => this.feed({ type: 'message', link, message }),
+        refused() {},
+        received() {},
+      },
+    })
+  }
+
+  /** Opens the bus port. Rejects when it is taken. */
+  async listen(): Promise<void> {
+    await this.#transport.listen()
+  }
+
+  /** Closes the port and every link. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#transport.close()
+  }
+
+  bufferedOn(link: number): number {
+    return this.#transport.buffered(link)
+  }
+
+  /** One event through the core; its effects are carried out before this returns. */
+  feed(event: Event): Answer | undefined {
+    if (this.#closed) return undefined
+    let answer: Answer | undefined
+    for (const effect of step(this.view, event, wallClock())) {
+      if (effect.type === 'answer') answer = effect.answer
+      else this.#carryOut(effect)
+    }
+    return answer
+  }
+
+  ask(operation: Operation): Answer | undefined {
+    this.#saveMayFail = operation.name === 'saveconfig'
+    this.#saveError = undefined
+    const answer = this.feed({ type: 'operator', operation })
+    this.#saveMayFail = false
+    if (this.#saveError === undefined) return answer
+    return { error: `ERR error saving the cluster node config: ${(this.#saveError as Error).message}` }
+  }
+
+  publish(sharded: boolean, channel: Uint8Array, message: Uint8Array): void {
+    this.feed({ type: 'publish', sharded, channel, message })
+  }
+
+  links(): readonly LinkInfo[] {
+    const rows: LinkInfo[] = []
+    for (const link of this.view.links.values()) {
+      const info = this.#transport.info(link.id)
+      if (info === undefined || link.node === undefined) continue
+      rows.push({
+        direction: link.outbound ? 'to' : 'from',
+        node: link.node.id,
+        createTime: info.createdAt,
+        events: info.events,
+        sendBufferAllocated: info.bufferedBytes,
+        sendBufferUsed: info.bufferedBytes,
+      })
+    }
+    return rows
+  }
+
+  #carryOut(effect: Exclude<Effect, { type: 'answer' }>): void {
+    const server = this.#server
+    switch (effect.type) {
+      case 'save':
+        return this.#save(effect.fsync)
+      case 'connect':
+        return this.#transport.connect(effect.link, effect.ip, effect.busPort)
+      case 'drop':
+        return this.#transport.drop(effect.link)
+      case 'send':
+        return this.#transport.send(effect.links, encode(effect.message))
+      case 'follow':
+        return server.replication.follow(this.#primaryAddress(effect))
+      case 'lead':
+        return server.replication.lead()
+      case 'purge':
+        return this.#purge(effect.slots)
+      case 'flush':
+        return void server.keyspace.flushAll()
+      case 'slots-lost':
+        return server.pubsub.dropSlots(server, effect.slots)
+      case 'pause-writes':
+        return server.pause.pauseForFailover(effect.until)
+      case 'resume-writes':
+        return server.pause.resumeFailover()
+      case 'publish':
+        return deliver(server, effect)
+      case 'state':
+        return
+      case 'log':
+        return this.#log.at(effect.level, effect.text)
+      case 'trace':
+        return this.#trace(effect.namespace, effect.text)
+      default:
+        return unreachable(effect)
+    }
+  }
+
+  #save(fsync: boolean): void {
+    try {
+      this.#nodesFile.write(writeNodesConf(this.view), fsync)
+    } catch (cause) {
+      const error = cause instanceof Error ? cause : new Error(String(cause))
+      if (this.#saveMayFail) this.#saveError = error
+      else this.#fatal(new Error(`Fatal: can't update cluster config file: ${error.message}`, { cause }))
+    }
+  }
+
+  /** Where replication dials: the TLS port under tls-replication, whichever of the two ports the bus speaks of. */
+  #primaryAddress(effect: Extract<Effect, { type: 'follow' }>): { host: string; port: number } {
+    const { tlsReplication, tlsCluster } = this.#server.config.values
+    const port = tlsReplication === tlsCluster || effect.otherPort === 0 ? effect.port : effect.otherPort
+    return { host: effect.ip, port }
+  }
+
+  /** Keys of slots that went to another shard: deleted here, and by DEL on our replicas too. */
+  #purge(slots: readonly number[]): void {
+    const { keyspace, propagation, replication } = this.#server
+    const db = keyspace.databases[0]!
+    propagation.begin()
+    for (const slot of slots)
+      for (const name of db.keysInSlot(slot)) {
+        const key = keyFromText(name)
+        if (db.remove(key) && !replication.isReplica) propagation.add(0, encodeRequest(['DEL', key.own()]))
+      }
+    propagation.end()
+    this.#server.host.requestEndTurn()
+  }
+
+  #trace(namespace: string, text: string): void {
+    let trace = this.#traces.get(namespace)
+    if (trace === undefined) {
+      trace = createDebug(`rookery:${namespace}`)
+      this.#traces.set(namespace, trace)
+    }
+    trace(text)
+  }
+}
+
+function deliver(server: Server, effect: Extract<Effect, { type: 'publish' }>): void {
+  const channel = Buffer.from(effect.channel)
+  const message = Buffer.from(effect.message)
+  if (effect.sharded) server.pubsub.deliverSharded(server, channel, message)
+  else server.pubsub.deliver(server, channel, message)
+}

@@ -1,0 +1,242 @@
+/** The one stream of the node's effects: RESP commands numbered by byte offset, under the id of their history. Replicas, the backlog and
+ *  later the append-only file all receive these bytes.
+ *
+ *  Two counts are easily confused: `offset` is how many bytes the history has so far; what PSYNC asks for is the number of the next
+ *  byte, which is one more. */
+import { assert } from '../base/assert.ts'
+import { type Offset, offset as offsetOf } from '../base/brand.ts'
+import { encodeRequest } from '../resp/argv.ts'
+import { Backlog } from './backlog.ts'
+
+/** A replication id: 40 hexadecimal characters. */
+export type ReplicationId = string
+
+/** What INFO shows where there is no second id. */
+export const NO_ID: ReplicationId = '0'.repeat(40)
+
+/** Gets the bytes of a turn, in order; they stay unchanged, so they may be kept and shared. */
+export type StreamReader = (bytes: Buffer) => void
+
+const NO_DB = -1
+const MIN_BACKLOG = 16 * 1024
+
+export class ReplicationStream {
+  #replid: ReplicationId
+  #replid2: ReplicationId = NO_ID
+  #secondOffset = -1
+  #offset = 0
+  /** The database the stream's last SELECT named. */
+  #db = NO_DB
+  /** The bytes come from our primary; our own effects are not part of the history. */
+  #following = false
+  #backlog: Backlog | undefined
+  #backlogSize: number
+  /** How far the readers have been served. */
+  #flushed = 0
+  readonly #readers = new Set<StreamReader>()
+
+  /** A history of which nobody has heard yet. `backlogSize`: repl-backlog-size. */
+  constructor(replid: ReplicationId, backlogSize: number) {
+    this.#replid = replid
+    this.#backlogSize = backlogSize
+  }
+
+  get replid(): ReplicationId {
+    return this.#replid
+  }
+
+  /** The history we followed before our promotion, or NO_ID. */
+  get replid2(): ReplicationId {
+    return this.#replid2
+  }
+
+  /** The first byte that `replid2` does not share with our history; -1 without one. */
+  get secondOffset(): number {
+    return this.#secondOffset
+  }
+
+  /** Bytes of the history so far (master_repl_offset), those of the turn that were not flushed yet included. */
+  get offset(): Offset {
+    return offsetOf(this.#offset)
+  }
+
+  /** The database in which the stream's next command runs unless a SELECT comes first. */
+  get db(): number {
+    return Math.max(0, this.#db)
+  }
+
+  get isFollowing(): boolean {
+    return this.#following
+  }
+
+  get hasBacklog(): boolean {
+    return this.#backlog !== undefined
+  }
+
+  /** Number of the first byte that can still be read; 0 without a backlog. */
+  get firstByteOffset(): number {
+    return this.#backlog === undefined ? 0 : this.#backlog.start + 1
+  }
+
+  get backlogLength(): number {
+    return this.#backlog === undefined ? 0 : this.#backlog.end - this.#backlog.start
+  }
+
+  get backlogSize(): number {
+    return this.#backlogSize
+  }
+
+  /** Changes repl-backlog-size; 16 KiB is the least. A smaller one takes effect at the next flush. */
+  resize(backlogSize: number): void {
+    this.#backlogSize = Math.max(MIN_BACKLOG, backlogSize)
+    if (this.#backlog !== undefined) this.#backlog.size = this.#backlogSize
+  }
+
+  // --- writing ---------------------------------------------------------------------------------------------------------
+
+  /** Effects of ours would go nowhere: they need not even be encoded. As in Redis 7.0 the offset then stands still. */
+  get idle(): boolean {
+    return this.#backlog === undefined || this.#following
+  }
+
+  /** Adds one command, bytes[start, end) as RESP, to be run in database `db`. */
+  append(db: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
+    if (this.idle) return
+    if (db !== this.#db) {
+      this.#db = db
+      const select = encodeRequest(['SELECT', String(db)])
+      this.#write(select, 0, select.length)
+    }
+    this.#write(bytes, start, end)
+  }
+
+  /** Adds one command, to be run in database `db`. */
+  appendCommand(db: number, parts: readonly (Buffer | string)[]): void {
+    if (!this.idle) this.append(db, encodeRequest(parts))
+  }
+
+  /** Adds a command that has nothing to do with any database: PING, REPLCONF GETACK. */
+  appendControl(parts: readonly string[]): void {
+    if (this.idle) return
+    const bytes = encodeRequest(parts)
+    this.#write(bytes, 0, bytes.length)
+  }
+
+  /** The next command is preceded by SELECT: somebody who begins to read here does not know the database. */
+  reselect(): void {
+    this.#db = NO_DB
+  }
+
+  /** Adds bytes exactly as they came from our primary, after what they say was done. `db`: the database they end in. */
+  relay(bytes: Uint8Array, start: number, end: number, db: number): void {
+    assert(this.#following, 'bytes relayed without a primary')
+    this.#db = db
+    this.#write(bytes, start, end)
+  }
+
+  /** The end of an event-loop turn: hands what the turn has added to every reader, in shared buffers. */
+  flush(): void {
+    const backlog = this.#backlog
+    if (backlog === undefined || backlog.end === this.#flushed) return
+    const parts = backlog.read(this.#flushed)
+    this.#flushed = backlog.end
+    for (const part of parts) for (const reader of this.#readers) reader(part)
+    backlog.trim()
+  }
+
+  /** Calls `reader` with the bytes of every turn from now on, until the returned function is called. */
+  subscribe(reader: StreamReader): () => void {
+    this.#readers.add(reader)
+    return () => void this.#readers.delete(reader)
+  }
+
+  #write(bytes: Uint8Array, start: number, end: number): void {
+    this.#backlog?.append(bytes, start, end)
+    this.#offset += end - start
+  }
+
+  // --- reading ---------------------------------------------------------------------------------------------------------
+
+  /** Whether someone who knows our history as `replid` and wants its byte number `next` can be served from the backlog. */
+  canResume(replid: ReplicationId, next: number): boolean {
+    const shared = replid === this.#replid || (replid === this.#replid2 && next <= this.#secondOffset)
+    if (!shared || this.#backlog === undefined) return false
+    return next >= this.firstByteOffset && next <= this.#offset + 1
+  }
+
+  /** The bytes from number `next` on, for someone who can resume. */
+  readFrom(next: number): Buffer[] {
+    assert(this.#backlog !== undefined, 'read without a backlog')
+    return this.#backlog.read(next - 1)
+  }
+
+  // --- histories -------------------------------------------------------------------------------------------------------
+
+  /** The first replica attaches: from here on the bytes are kept. What was written before them nobody can know, so the history
+   *  gets a new id. */
+  open(fresh: ReplicationId): void {
+    if (this.#backlog !== undefined) return
+    this.#rename(fresh)
+    this.#keep()
+  }
+
+  /** Nobody has read for long (repl-backlog-ttl): stops keeping bytes. The offset will stand still while data changes, so the history
+   *  ends. */
+  close(fresh: ReplicationId): void {
+    this.flush()
+    this.#rename(fresh)
+    this.#backlog = undefined
+  }
+
+  /** A primary becomes a replica. Its id and offset stay: they are where it tries to resume. */
+  follow(): void {
+    this.flush()
+    this.#following = true
+  }
+
+  /** A full synchronisation is done: we are now at `offset` of the history `replid`, and our own past is void. */
+  adopt(replid: ReplicationId, offset: number, db: number): void {
+    assert(this.#following, 'a history adopted without a primary')
+    this.#rename(replid)
+    this.#offset = offset
+    this.#db = db
+    this.#keep()
+  }
+
+  /** Our primary let us resume, perhaps under a new id because it was promoted meanwhile. True when the id changed: our replicas must
+   *  learn it. */
+  resume(replid: ReplicationId): boolean {
+    assert(this.#following, 'a history resumed without a primary')
+    if (this.#backlog === undefined) this.#keep()
+    if (replid === this.#replid) return false
+    this.#shift(replid)
+    return true
+  }
+
+  /** A replica becomes a primary: the bytes it adds are a history of its own, which forks from the old one here. */
+  becomePrimary(fresh: ReplicationId): void {
+    this.flush()
+    this.#following = false
+    this.#shift(fresh)
+    this.reselect()
+  }
+
+  /** A new id whose history shares nothing with another. */
+  #rename(replid: ReplicationId): void {
+    this.#replid = replid
+    this.#replid2 = NO_ID
+    this.#secondOffset = -1
+  }
+
+  /** A new id; up to here the old one means the same bytes. */
+  #shift(replid: ReplicationId): void {
+    this.#replid2 = this.#replid
+    this.#secondOffset = this.#offset + 1
+    this.#replid = replid
+  }
+
+  #keep(): void {
+    this.#backlog = new Backlog(this.#backlogSize, this.#offset)
+    this.#flushed = this.#offset
+  }
+}

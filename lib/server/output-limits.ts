@@ -1,0 +1,27 @@
+/** client-output-buffer-limit: a client that asks faster than it reads is dropped before it eats the memory. */
+import type { Millis } from '../base/brand.ts'
+import type { Client } from './client.ts'
+import { clientLine } from './client-line.ts'
+import type { Server } from './server.ts'
+
+/** The class whose limits a client is under; a monitor is a normal client. */
+export function limitClass(client: Client): 'normal' | 'replica' | 'pubsub' {
+  if (client.replica) return 'replica'
+  return client.subscriber ? 'pubsub' : 'normal'
+}
+
+/** Whether a client has to go: too much at once, or a little less for too long. The log is told. */
+export function overLimit(server: Server, client: Client): boolean {
+  if (client.primary) return false
+  const { hard, soft, softSeconds } = server.config.values.clientOutputBufferLimit[limitClass(client)]
+  const bytes = client.wire.buffered + client.reply.length
+  const overSoft = soft > 0 && bytes >= soft
+  if (!overSoft) client.overSoftLimitAt = 0 as Millis
+  else if (client.overSoftLimitAt === 0) client.overSoftLimitAt = server.now
+  const tooLong = overSoft && server.now - client.overSoftLimitAt > softSeconds * 1000
+  if (!tooLong && (hard === 0 || bytes < hard)) return false
+  server.log.warning(
+    `Client ${clientLine(server, client)} scheduled to be closed ASAP for overcoming of output buffer limits.`,
+  )
+  return true
+}

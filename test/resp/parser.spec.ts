@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { encodeRequest } from '../../lib/resp/argv.ts'
+import { ProtocolError, RequestParser } from '../../lib/resp/parser.ts'
+
+const limits = { maxBulkLength: 512 * 1024 * 1024, unauthenticated: false }
+
+/** Feeds `bytes` in the given pieces, as a socket would, and returns the requests found. */
+function parse(bytes: Buffer, cuts: readonly number[] = [], options = limits): string[][] {
+  const parser = new RequestParser(options)
+  const requests: string[][] = []
+  const edges = [...new Set([0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b)
+  for (let i = 1; i < edges.length; i++) {
+    // A chunk of its own, destroyed afterwards: nothing may be kept of it.
+    const chunk = Buffer.from(bytes.subarray(edges[i - 1], edges[i]))
+    parser.feed(chunk)
+    while (parser.next()) {
+      const { argv } = parser
+      requests.push(Array.from({ length: argv.count }, (_, n) => argv.text(n)))
+      if (argv.rawEnd > 0) {
+        const again = encodeRequest(Array.from({ length: argv.count }, (_, n) => argv.own(n)))
+        assert.deepEqual(argv.buffer.subarray(argv.rawStart, argv.rawEnd), again)
+      }
+    }
+    parser.settle()
+    chunk.fill(0x21)
+  }
+  return requests
+}
+
+const refused = (text: string, options = limits): string => {
+  try {
+    parse(Buffer.from(text, 'latin1'), [], options)
+  } catch (error) {
+    if (error instanceof ProtocolError) return error.message
+    throw error
+  }
+  return ''
+}
+
+describe('the request parser', () => {
+  it('gives the same arguments however the bytes are split', () => {
+    const request = fc.array(fc.uint8Array({ maxLength: 60 }), { minLength: 1, maxLength: 6 })
+    fc.assert(
+      fc.property(fc.array(request, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 12 }), (requests, cuts) => {
+        const bytes = Buffer.concat(requests.map((parts) => encodeRequest(parts.map((part) => Buffer.from(part)))))
+        const expected = requests.map((parts) => parts.map((part) => Buffer.from(part).toString('latin1')))
+        assert.deepEqual(parse(bytes, cuts), expected)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('takes one byte at a time', () => {
+    const bytes = Buffer.concat([
+      encodeRequest(['SET', 'k', 'x'.repeat(300)]),
+      Buffer.from('PING\r\n'),
+      encodeRequest(['GET', 'k']),
+    ])
+    const cuts = Array.from(bytes, (_, i) => i)
+    assert.deepEqual(parse(bytes, cuts), [['SET', 'k', 'x'.repeat(300)], ['PING'], ['GET', 'k']])
+  })
+
+  it('takes large arguments in many chunks', () => {
+    const big = 'y'.repeat(3_000_000)
+    const bytes = encodeRequest(['SET', 'k', big])
+    const cuts = Array.from({ length: Math.floor(bytes.length / 65536) }, (_, i) => (i + 1) * 65536)
+    assert.deepEqual(parse(bytes, cuts), [['SET', 'k', big]])
+  })
+
+  it('knows the inline form with its quoting', () => {
+    assert.deepEqual(parse(Buffer.from('SET a "b\\x41\\n c" \'d e\'\r\n\r\n\nPING\n')), [
+      ['SET', 'a', 'bA\n c', 'd e'],
+      ['PING'],
+    ])
+  })
+
+  it('skips empty requests', () => {
+    assert.deepEqual(parse(Buffer.from('*0\r\n*-1\r\n*1\r\n$4\r\nPING\r\n')), [['PING']])
+  })
+
+  const errors: [string, string][] = [
+    ['*1\r\nPING\r\n', "Protocol error: expected '$', got 'P'"],
+    ['*x\r\n', 'Protocol error: invalid multibulk length'],
+    ['*2147483648\r\n', 'Protocol error: invalid multibulk length'],
+    ['*1\r\n$-1\r\n', 'Protocol error: invalid bulk length'],
+    ['*1\r\n$536870913\r\n', 'Protocol error: invalid bulk length'],
+    ['*1\r\n$x\r\n', 'Protocol error: invalid bulk length'],
+    ['SET "a\r\n', 'Protocol error: unbalanced quotes in request'],
+    [`*${'1'.repeat(70_000)}`, 'Protocol error: too big mbulk count string'],
+    [`*1\r\n$${'1'.repeat(70_000)}`, 'Protocol error: too big bulk count string'],
+    ['a'.repeat(70_000), 'Protocol error: too big inline request'],
+  ]
+  for (const [text, message] of errors)
+    it(`refuses ${JSON.stringify(text.slice(0, 24))}: ${message}`, () => assert.equal(refused(text), message))
+
+  it('grants strangers small requests only', () => {
+    const stranger = { ...limits, unauthenticated: true }
+    assert.equal(refused('*11\r\n', stranger), 'Protocol error: unauthenticated multibulk length')
+    assert.equal(refused('*1\r\n$16385\r\n', stranger), 'Protocol error: unauthenticated bulk length')
+    assert.equal(refused('*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n', stranger), '')
+  })
+
+  it('never does worse than a ProtocolError, whatever comes', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom('*', '$', '1', '2', '0', '-', '\r\n', 'a', '"', "'", '\\x', '\n'), { maxLength: 60 }),
+        (parts) => {
+          refused(parts.join(''))
+        },
+      ),
+      { numRuns: 1000 },
+    )
+  })
+
+  it('does not hand out memory for what was only announced', () => {
+    const parser = new RequestParser(limits)
+    const before = process.memoryUsage().arrayBuffers
+    parser.feed(Buffer.from('*1\r\n$500000000\r\nabc'))
+    assert.equal(parser.next(), false)
+    parser.settle()
+    assert.ok(process.memoryUsage().arrayBuffers - before < 8 << 20)
+  })
+})

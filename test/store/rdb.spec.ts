@@ -1,0 +1,295 @@
+/** RDB data without a server: the captured vectors, round trips, and damage. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { Crc64 } from '../../store/rdb/crc64.ts'
+import { dumpString, dumpValue, loadDump } from '../../store/rdb/dump.ts'
+import { lzfCompress, lzfDecompress } from '../../store/rdb/lzf.ts'
+import { type RdbItem, RdbReader } from '../../store/rdb/reader.ts'
+import { RdbError, UnsupportedTypeError } from '../../store/rdb/source.ts'
+import { type RdbEntry, type RdbOptions, writeRdb } from '../../store/rdb/writer.ts'
+
+const fixture = (name: string): string => readFileSync(`test/fixtures/vectors/${name}`, 'latin1')
+const hexFixture = (name: string): Buffer => Buffer.from(fixture(name).replace(/\s/g, ''), 'hex')
+
+const fromHex = (text: string): Buffer => Buffer.from(text, 'hex')
+
+describe('CRC64', () => {
+  it('agrees with the captured checksums, in one piece and in several', () => {
+    const { crc64_jones: rows } = JSON.parse(fixture('misc-vectors.json')) as Misc
+    for (const { data_hex: hex, crc64_hex: expected } of rows) {
+      const bytes = fromHex(hex)
+      const half = bytes.length >> 1
+      assert.equal(new Crc64().update(bytes).bytes().reverse().toString('hex'), expected)
+      const pieces = new Crc64().update(bytes, 0, half).update(bytes, half).bytes()
+      assert.equal(pieces.reverse().toString('hex'), expected)
+    }
+  })
+
+  it('takes eight bytes at a time to the same result as one by one', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+        const slow = new Crc64()
+        for (let i = 0; i < bytes.length; i++) slow.update(bytes, i, i + 1)
+        assert.deepEqual(new Crc64().update(bytes).bytes(), slow.bytes())
+      }),
+    )
+  })
+})
+
+interface Misc {
+  readonly crc64_jones: readonly { readonly data_hex: string; readonly crc64_hex: string }[]
+}
+
+/** Text with repetitions near and far, and some noise. */
+const repetitive = fc
+  .array(fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 900 })), { maxLength: 12 })
+  .map((runs) => Buffer.concat(runs.flatMap(([bytes, times]) => Array.from({ length: times }, () => bytes))))
+
+describe('LZF', () => {
+  it('gives back what went in, at least four bytes smaller, or declines', () => {
+    fc.assert(
+      fc.property(repetitive, (input) => {
+        const compressed = lzfCompress(input)
+        if (compressed === undefined) return
+        assert.ok(compressed.length <= input.length - 4)
+        assert.deepEqual(lzfDecompress(compressed, input.length), input)
+      }),
+    )
+  })
+
+  it('gives equal output for equal input, whatever was compressed before', () => {
+    const input = Buffer.from('abcabcabcabcabcabcabc, abcdefghabcdefgh')
+    const first = lzfCompress(input)
+    lzfCompress(Buffer.from('defghabc'.repeat(100)))
+    assert.deepEqual(lzfCompress(input), first)
+  })
+
+  it('refuses input that reads before the start, past the end, or makes another length', () => {
+    const refused: readonly (readonly [hex: string, length: number])[] = [
+      ['2000', 3],
+      ['0261', 3],
+      ['0061', 2],
+      ['006120', 5],
+      ['0061e0', 9],
+      ['00612000', 3],
+      ['0061', 1_000_000],
+    ]
+    for (const [hex, length] of refused) assert.equal(lzfDecompress(fromHex(hex), length), undefined, hex)
+  })
+})
+
+interface DumpVector {
+  readonly name: string
+  readonly type: string
+  readonly make?: readonly (string | { readonly hex: string })[]
+  readonly dump_hex: string
+  readonly 'restore_reply_7.0.15'?: string
+}
+
+describe('DUMP payloads', () => {
+  const vectors = JSON.parse(fixture('dump-vectors.json')) as DumpVector[]
+  const strings = vectors.filter(({ make }) => make?.[0] === 'SET')
+
+  it('of strings are read as the server wrote them', () => {
+    assert.ok(strings.length > 25)
+    for (const { name, make, dump_hex: hex } of strings)
+      assert.deepEqual(loadDump(fromHex(hex)), stringValue(argument(make![2]!)), name)
+  })
+
+  it('of strings are written as the server writes them, byte for byte unless compressed', () => {
+    for (const { name, make, dump_hex: hex } of strings) {
+      const bytes = argument(make![2]!)
+      const plain = dumpValue(stringValue(bytes), name !== 'str:nocompress')
+      if (hex.startsWith('00c3')) assert.deepEqual(loadDump(plain), stringValue(bytes), name)
+      else assert.equal(plain.toString('hex'), hex, name)
+    }
+  })
+
+  it('of other types are refused by the name of the type', () => {
+    for (const { name, type, dump_hex: hex } of vectors.filter((vector) => vector.type !== 'string'))
+      assert.throws(() => loadDump(fromHex(hex)), { message: new RegExp(`^unsupported type ${type} `) }, name)
+  })
+
+  it('built by hand are taken or refused as the server did', () => {
+    const built = JSON.parse(fixture('dump-vectors-handbuilt.json')) as DumpVector[]
+    for (const { name, type, dump_hex: hex, 'restore_reply_7.0.15': reply } of built) {
+      const isNewer = name.includes('v11') // we read what Redis 7.2 writes
+      const load = (): unknown => loadDump(fromHex(hex))
+      if (type !== 'string') assert.throws(load, UnsupportedTypeError, name)
+      else if (reply === 'OK' || isNewer) assert.doesNotThrow(load, name)
+      else assert.throws(load, { message: reply!.replace('-ERR ', '') }, name)
+    }
+  })
+
+  it('are refused when damaged, cut short, from a newer version or without a checksum', () => {
+    const good = dumpString(Buffer.from('hello'))
+    const refusal = { message: 'DUMP payload version or checksum are wrong' }
+    for (let i = 0; i < good.length; i++) {
+      const damaged = Buffer.from(good)
+      damaged[i]! ^= 0x10
+      assert.throws(() => loadDump(damaged), refusal)
+      assert.throws(() => loadDump(good.subarray(0, i)), refusal)
+    }
+    assert.throws(() => loadDump(Buffer.concat([good.subarray(0, -8), Buffer.alloc(8)])), refusal)
+    assert.throws(() => loadDump(sealed('0005 68656c6c6f', 12)), refusal)
+  })
+
+  it('are refused as badly formatted when whole but senseless', () => {
+    for (const hex of ['', '00', '000568', '0081ffffffffffffffff', '00c4', '00c3036406160000', '63', '00bf'])
+      assert.throws(() => loadDump(sealed(hex, 10)), { message: 'Bad data format' }, hex)
+  })
+
+  it('round-trip any string', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }).map(Buffer.from), repetitive, integerText), (bytes) => {
+        assert.deepEqual(loadDump(dumpString(bytes)), stringValue(bytes))
+      }),
+    )
+  })
+})
+
+const integerText = fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n }).map((value) => Buffer.from(String(value)))
+const stringValue = (bytes: Buffer): { type: 'string'; bytes: Buffer; raw: boolean } => ({
+  type: 'string',
+  bytes,
+  raw: false,
+})
+const argument = (part: string | { readonly hex: string }): Buffer =>
+  typeof part === 'string' ? Buffer.from(part, 'latin1') : fromHex(part.hex)
+
+/** A body with a right footer. */
+function sealed(hex: string, version: number): Buffer {
+  const body = Buffer.from([...fromHex(hex.replaceAll(' ', '')), version, 0])
+  return Buffer.concat([body, new Crc64().update(body).bytes()])
+}
+
+const plainOptions: RdbOptions = { aux: [], compress: true }
+const written = (entries: Iterable<RdbEntry>, options: RdbOptions = plainOptions): Buffer =>
+  Buffer.concat([...writeRdb(entries, options)])
+
+/** All items of a file that is fed in pieces of `size` bytes. */
+function itemsOf(file: Buffer, size = file.length): RdbItem[] {
+  const reader = new RdbReader()
+  const items: RdbItem[] = []
+  for (let at = 0; at < file.length; at += size)
+    items.push(...reader.feed(file.subarray(at, at + size)))
+  assert.ok(reader.done)
+  return items
+}
+
+const entryArbitrary: fc.Arbitrary<RdbEntry> = fc.record({
+  db: fc.constant(0),
+  key: fc.uint8Array({ maxLength: 40 }).map(Buffer.from),
+  value: fc.oneof(fc.uint8Array({ maxLength: 40 }).map(Buffer.from), repetitive, integerText).map(stringValue),
+  expireAt: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 4_000_000_000_000 })),
+})
+
+describe('RDB files', () => {
+  it('round-trip, however the bytes are split', () => {
+    const random = fc.tuple(fc.array(entryArbitrary, { maxLength: 20 }), fc.integer({ min: 1, max: 300 }))
+    fc.assert(
+      fc.property(random, ([entries, size]) => {
+        const items = itemsOf(written(entries), size)
+        assert.deepEqual(
+          items,
+          entries.map((entry) => ({ type: 'key', ...entry, idleSeconds: undefined })),
+        )
+      }),
+    )
+  })
+
+  it('carry facts, sizes, libraries and databases in a real server order', () => {
+    const value = stringValue(Buffer.from('v'))
+    const entries = [0, 0, 3].map((db, i) => ({ db, key: Buffer.from(`k${i}`), value, expireAt: 0 }))
+    const file = written(entries, {
+      aux: [
+        ['redis-ver', '7.0.15'],
+        ['repl-offset', '8328'],
+      ],
+      sizes: (db) => ({ keys: db === 0 ? 2 : 1, expires: 0 }),
+      libraries: [Buffer.from('#!lua name=mylib')],
+      compress: true,
+    })
+    assert.deepEqual(
+      itemsOf(file).map((item) => (item.type === 'key' ? `${item.db}:${item.key.toString()}` : item.type)),
+      ['aux', 'aux', 'library', 'sizes', '0:k0', '0:k1', 'sizes', '3:k2'],
+    )
+  })
+
+  it('of a real full synchronisation are read at every split, up to their end and no further', () => {
+    for (const name of ['fullsync-eof-received-7.0.15.hex', 'fullsync-len-received-7.0.15.hex']) {
+      const received = hexFixture(name)
+      const file = received.subarray(received.indexOf('REDIS0010'))
+      for (let cut = 1; cut < file.length; cut++) {
+        const reader = new RdbReader()
+        const feed = (): RdbItem[] => [file.subarray(0, cut), file.subarray(cut)].flatMap((part) => [...reader.feed(part)])
+        assert.throws(feed, { message: 'unsupported type list (18), key "l" of database 0' })
+      }
+    }
+  })
+
+  it('of other types are refused by type, key and database: nothing is lost in silence', () => {
+    for (const name of ['many-types', 'lru-idle-opcodes', 'lfu-freq-opcodes']) {
+      const file = Buffer.from(fixture(`rdb-7.0.15-${name}.b64`), 'base64')
+      assert.throws(() => itemsOf(file), { message: 'unsupported type set (11), key "intset" of database 0' })
+    }
+  })
+
+  it('leave the bytes behind them to others', () => {
+    const file = written([{ db: 0, key: Buffer.from('k'), value: stringValue(Buffer.from('v')), expireAt: 0 }])
+    for (let cut = 0; cut <= file.length + 4; cut++) {
+      const reader = new RdbReader()
+      const all = Buffer.concat([file, Buffer.from('*1\r\n')])
+      for (const part of [all.subarray(0, cut), all.subarray(cut)]) for (const _ of reader.feed(part));
+      assert.ok(reader.done)
+      assert.equal(reader.rest().toString(), '*1\r\n')
+    }
+  })
+
+  it('of versions before 5 have no checksum, and a checksum of zero is not checked', () => {
+    const body = Buffer.from('\x00\x01k\x01v\xff', 'latin1')
+    assert.equal(itemsOf(Buffer.concat([Buffer.from('REDIS0003'), body])).length, 1)
+    assert.equal(itemsOf(Buffer.concat([Buffer.from('REDIS0009'), body, Buffer.alloc(8)])).length, 1)
+  })
+
+  it('carry deadlines in seconds and in milliseconds, and idle times, for the next key only', () => {
+    const hex = 'fd01000000 f901 00 016101 78 | f840ff fce803000000000000 00 0162 0178 | f4010203 00 0163 0178 ff'
+    const file = Buffer.concat([
+      Buffer.from('REDIS0011'),
+      fromHex(hex.replaceAll(/[ |]/g, '')),
+      Buffer.alloc(8),
+    ])
+    const facts = itemsOf(file).flatMap((item) => (item.type === 'key' ? [[item.expireAt, item.idleSeconds]] : []))
+    assert.deepEqual(facts, [
+      [1000, undefined],
+      [1000, 255],
+      [0, undefined],
+    ])
+  })
+
+  it('are refused when damaged, too new, or of something else', () => {
+    const file = written([{ db: 0, key: Buffer.from('key'), value: stringValue(Buffer.from('value')), expireAt: 0 }])
+    const damaged = Buffer.from(file)
+    damaged[file.indexOf('value')]! ^= 1
+    const refused: readonly (readonly [Buffer, RegExp])[] = [
+      [damaged, /checksum/],
+      [Buffer.from('REDIS0012xx'), /version 12/],
+      [Buffer.from('GARBAGE11'), /signature/],
+      [Buffer.from('REDIS0010\xf7\x05\x02\x02\x00', 'latin1'), /module/],
+      [Buffer.from('REDIS0010\x7f\x01k\x01v', 'latin1'), /unknown value type 127, key "k"/],
+    ]
+    for (const [bytes, message] of refused) assert.throws(() => itemsOf(bytes), (error) => error instanceof RdbError && message.test(error.message))
+  })
+
+  it('are made chunk by chunk as their keys are pulled', () => {
+    let pulled = 0
+    function* entries(): Generator<RdbEntry> {
+      for (; pulled < 10_000; pulled++)
+        yield { db: 0, key: Buffer.from(`key:${pulled}`), value: stringValue(Buffer.alloc(100, pulled)), expireAt: 0 }
+    }
+    const first = writeRdb(entries(), { aux: [], compress: false }).next()
+    assert.ok(!first.done && pulled < 1000)
+  })
+})
+
