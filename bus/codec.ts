@@ -35,7 +35,7 @@ export interface Refusal {
 
 type BodyOf<T extends BodyType> = Body & { readonly type: T }
 
-/** A row: code (its index in MESSAGE_NAMES), size in bytes, and the fields of the body in wire order, written and read. */
+/** A row: code (the index in MESSAGE_NAMES), size in bytes, and the body's fields in wire order, written and read. */
 interface BodyCodec<B> {
   readonly code: number
   size(body: B): number
@@ -144,8 +144,7 @@ function refuse(frame: Buffer): Refusal | undefined {
   if (frame.length < SHORTEST) return { refused: `Received a packet of ${frame.length} bytes`, fate: 'drop' }
   const code = codeOf(frame)
   const version = frame.readUInt16BE(8)
-  if (version !== PROTOCOL_VERSION)
-    return { refused: `Received a packet of protocol version ${version}`, fate: 'ignore' }
+  if (version !== PROTOCOL_VERSION) return { refused: `Received protocol version ${version}`, fate: 'ignore' }
   if (LIGHT_CODES.includes(code)) {
     return { refused: `Received a light message of type ${code}, which this node does not ask for`, fate: 'drop' }
   }
@@ -192,8 +191,8 @@ function writeHeader(out: Writer, { header, body }: Message, code: number): void
   out.skip(SPARE_FLAGS)
 }
 
-/** The same fields in the same order. A 7.0 node may count extensions without the flag and without sending any: the
- *  count is honoured only with the flag. */
+/** The same fields in the same order. A 7.0 receiver walks the extension count even without the flag, into whatever its
+ *  buffer held before; here the count is honoured only with the flag. */
 function readHeader(from: Reader): { header: Header; counts: Counts } {
   from.skip(SIGNATURE.length + 4 + 2)
   const port = from.u16()

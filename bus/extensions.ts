@@ -1,7 +1,7 @@
 /** Ping extensions: what newer nodes say beside the gossip. Each is an 8-byte head (length u32, type u16, zero u16) and
  *  data padded to 8 bytes; a reader skips the types it does not know. Order carries no meaning. */
 import { assert } from '../lib/base/assert.ts'
-import { ID_LENGTH, isNodeId, type ShardId } from '../lib/base/brand.ts'
+import { ID_LENGTH, isNodeId, shardId } from '../lib/base/brand.ts'
 import { Malformed, type Reader, type Writer } from './cursor.ts'
 import { EXTENSION_HEAD_SIZE } from './layout.ts'
 import type { Extension } from './message.ts'
@@ -30,9 +30,10 @@ const TABLE: { readonly [T in Known]: ExtensionCodec<ExtensionOf<T>> } = {
       out.u64(extension.ttlSec)
     },
     read(data) {
-      const id = idAt(data)
-      const ttlSec = data.length === ID_LENGTH + 8 ? Number(data.readBigUInt64BE(ID_LENGTH)) : Number.NaN
-      return id !== undefined && Number.isSafeInteger(ttlSec) ? { type: 'forgotten-node', id, ttlSec } : undefined
+      if (data.length !== ID_LENGTH + 8) return undefined
+      const id = data.latin1Slice(0, ID_LENGTH)
+      const ttlSec = Number(data.readBigUInt64BE(ID_LENGTH))
+      return isNodeId(id) && Number.isSafeInteger(ttlSec) ? { type: 'forgotten-node', id, ttlSec } : undefined
     },
   },
   // id 40, no NUL
@@ -43,14 +44,16 @@ const TABLE: { readonly [T in Known]: ExtensionCodec<ExtensionOf<T>> } = {
       out.id(extension.id)
     },
     read(data) {
-      const id: string | undefined = data.length === ID_LENGTH ? idAt(data) : undefined
-      return id === undefined ? undefined : { type: 'shard-id', id: id as ShardId }
+      const id = data.latin1Slice(0)
+      return isNodeId(id) ? { type: 'shard-id', id: shardId(id) } : undefined
     },
   },
   'client-ipv4': textRow(4, (text) => ({ type: 'client-ipv4', text })),
   'client-ipv6': textRow(5, (text) => ({ type: 'client-ipv6', text })),
 }
 
+/** Receivers look at the low 16 bits of the length only. */
+const LONGEST = 0xffff
 const BY_CODE = new Map<number, ExtensionCodec<Extension>>(Object.values(TABLE).map((row) => [row.code, row]))
 
 /** Bytes of an extension on the wire, head and padding included. */
@@ -58,10 +61,10 @@ export function extensionSize(extension: Extension): number {
   return EXTENSION_HEAD_SIZE + padded(dataSize(extension))
 }
 
-/** Writes one extension. Receivers look at the low 16 bits of the length only, so a longer one is our own bug. */
+/** Writes one extension. One that is too long for its readers is our own bug. */
 export function writeExtension(out: Writer, extension: Extension): void {
   const length = extensionSize(extension)
-  assert(length < 0x10000, `extension ${extension.type} of ${length} bytes`)
+  assert(length <= LONGEST, `extension ${extension.type} of ${length} bytes`)
   out.u32(length)
   out.u16(extension.type === 'unknown' ? extension.code : TABLE[extension.type].code)
   out.skip(2)
@@ -71,21 +74,24 @@ export function writeExtension(out: Writer, extension: Extension): void {
   out.skip(out.left - end)
 }
 
-/** Reads one extension. Throws `Malformed` where a 7.0.15 node refuses the whole packet: a length that is not a multiple
- *  of 8 or goes beyond the end, a text without its NUL. */
+/** Reads one extension. Throws `Malformed` where a 7.0.15 node refuses the whole packet (a length that is not a multiple
+ *  of 8 or goes beyond the end, a text without its NUL) and for lengths of which it would see the low 16 bits. */
 export function readExtension(from: Reader): Extension {
   const length = from.u32()
   const code = from.u16()
   from.skip(2)
-  if (length < EXTENSION_HEAD_SIZE || length % 8 !== 0) throw new Malformed(`with extension data of length ${length}`)
-  if (length - EXTENSION_HEAD_SIZE > from.left)
+  if (length < EXTENSION_HEAD_SIZE || length % 8 !== 0 || length > LONGEST) {
+    throw new Malformed(`with an extension of length ${length}`)
+  }
+  if (length - EXTENSION_HEAD_SIZE > from.left) {
     throw new Malformed(`with extension data that exceeds total packet length (${from.size})`)
+  }
   const data = from.bytes(length - EXTENSION_HEAD_SIZE)
   return BY_CODE.get(code)?.read(data) ?? { type: 'unknown', code, data }
 }
 
-/** Text and at least one NUL. Text with control or non-ASCII characters is nothing a server would announce; it is not
- *  let near nodes.conf and replies. */
+/** Text and at least one NUL. Text with control or non-ASCII characters, or longer than the 255 that a server lets its
+ *  operator announce, is not let near nodes.conf and replies. */
 function textRow<E extends Extension & { readonly text: string }>(
   code: number,
   create: (text: string) => E,
@@ -98,14 +104,9 @@ function textRow<E extends Extension & { readonly text: string }>(
       const end = data.indexOf(0)
       if (end < 0) throw new Malformed(`with missing null terminator in extension type ${code}`)
       const text = data.latin1Slice(0, end)
-      return /^[ -~]*$/.test(text) ? create(text) : undefined
+      return /^[ -~]{0,255}$/.test(text) ? create(text) : undefined
     },
   }
-}
-
-function idAt(data: Buffer) {
-  const id = data.latin1Slice(0, ID_LENGTH)
-  return isNodeId(id) ? id : undefined
 }
 
 function rowOf(extension: Extension & { readonly type: Known }): ExtensionCodec<Extension> {

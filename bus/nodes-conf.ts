@@ -251,7 +251,9 @@ function setTlsPort(c: Cluster, node: ClusterNode, text: string): void {
   else node.otherPort = tlsPort
 }
 
-const writePair = (node: ClusterNode, value: string): string => `${node.id}=${encodeURIComponent(value)}`
+// The apostrophe, which needs no encoding in a URL, would open a quote here.
+const writePair = (node: ClusterNode, value: string): string =>
+  `${node.id}=${encodeURIComponent(value).replaceAll("'", '%27')}`
 
 function readPair(text: string): readonly [string, string] {
   const equals = text.indexOf('=')

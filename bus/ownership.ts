@@ -16,11 +16,12 @@ interface Outcome {
   readonly dirty: number[]
 }
 
-/** Whether the slots in a header differ from what we recorded for the sender, or for its primary: most pings say what we
- *  know already and are settled here. */
-export function claimsDiffer(sender: ClusterNode, slots: Uint8Array): boolean {
+/** Whether the slots in a header are news: not what we recorded for the sender, or for its primary, or again one we
+ *  believed to be given up. Most pings say what we know already and are settled here. */
+export function claimsDiffer(c: Cluster, sender: ClusterNode, slots: Uint8Array): boolean {
   const primary = primaryOf(sender)
-  return primary !== undefined && Buffer.compare(primary.slots, slots) !== 0
+  if (!primary) return false
+  return Buffer.compare(primary.slots, slots) !== 0 || c.unclaimed.some((byte, i) => (byte & slots[i]!) !== 0)
 }
 
 /** Accepts the slots `claimant` claims with `epoch`, as far as the rules allow, and draws the consequence for ourselves:

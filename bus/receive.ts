@@ -51,7 +51,7 @@ function receivePing(c: Cluster, link: Link, sender: ClusterNode | undefined, he
       startHandshake(c, seenAddress(link, header), false)
       mergeGossip(c, sender, body.gossip)
     }
-    sendPing(c, link, 'pong', extended)
+    sendPing(c, link, 'pong', sender?.extensionsSupported ?? extended)
   }
   if (!settleIdentity(c, link, sender, header)) return
   if (link.outbound && body.type === 'pong' && link.node) notePong(c, link.node)
@@ -70,7 +70,7 @@ function notePong(c: Cluster, node: ClusterNode): void {
 }
 
 function learnClaims(c: Cluster, sender: ClusterNode, header: Header): void {
-  if (claimsDiffer(sender, header.slots)) {
+  if (claimsDiffer(c, sender, header.slots)) {
     if (sender.role === 'primary') acceptClaims(c, sender, header.configEpoch, header.slots)
     answerStaleClaim(c, sender, header)
   }

@@ -66,7 +66,7 @@ function tick(c: Cluster): void {
   if (c.tickCount % TICKS_PER_RANDOM_PING === 0) pingSomebody(c)
   keepInTouch(c)
   const primary = c.myself.primary
-  if (primary && !c.facts.hasPrimaryTarget && primary.ip) startReplication(c, primary)
+  if (primary && !c.facts.hasPrimaryTarget) startReplication(c, primary)
   checkManualFailover(c)
   if (c.myself.role === 'replica') {
     advanceManualFailover(c)

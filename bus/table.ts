@@ -81,10 +81,11 @@ export function followPrimary(c: Cluster, primary: ClusterNode): void {
   resetManualFailover(c)
 }
 
-/** Asks for the data of `primary`: after a change of role, of address, or of a restart. */
+/** Asks for the data of `primary`: after a change of role, of address, or of a restart. One whose address is not known
+ *  yet is asked when it is. */
 export function startReplication(c: Cluster, primary: ClusterNode): void {
   const { id, ip, port, otherPort } = primary
-  c.effects.push({ type: 'follow', primary: id, ip, port, otherPort })
+  if (ip) c.effects.push({ type: 'follow', primary: id, ip, port, otherPort })
 }
 
 /** Ends a manual failover of either side. A primary that made its clients wait lets them write again. */

@@ -106,7 +106,7 @@ class TcpTransport implements Transport {
     let { port } = this.options.listen
     try {
       for (const host of this.options.listen.host) port = (await this.open(host, port)) ?? port
-      if (this.servers.length === 0) throw new Error('No bind address is configured, but it is required')
+      if (this.servers.length === 0) throw new Error(NO_ADDRESS)
     } catch (error) {
       await this.closeServers()
       const why = error instanceof Error ? error.message : String(error)
@@ -282,6 +282,8 @@ class TcpTransport implements Transport {
     await Promise.all(closing)
   }
 }
+
+const NO_ADDRESS = 'No bind address is configured, but it is required for the Cluster bus.'
 
 /** Each side shows a certificate and refuses one it cannot trust. */
 const MUTUAL = { requestCert: true, rejectUnauthorized: true } as const

@@ -54,6 +54,22 @@ export interface KeyPositions {
   readonly find?: (argv: Argv) => readonly number[]
   /** They are shard channels: routed like keys, but not keys. */
   readonly channels?: boolean
+  /** The note of the one key specification that follows from the places above. */
+  readonly notes?: string
+  /** The key specifications, where they are not that one. */
+  readonly specs?: readonly KeySpec[]
+}
+
+/** One key specification of COMMAND INFO. */
+export interface KeySpec {
+  readonly flags: readonly string[]
+  readonly notes?: string
+  /** Where its keys begin: an argument index, or after a keyword that is searched from argument `from` on (negative:
+   *  backwards, counted from the end). */
+  readonly begin: number | { readonly keyword: string; readonly from: number }
+  /** The last key, relative to the first; negative counts from the end of the request. */
+  readonly last: number
+  readonly step: number
 }
 
 /** One argument in COMMAND DOCS. */
@@ -61,6 +77,8 @@ export interface ArgumentDoc {
   readonly name: string
   readonly type: 'string' | 'integer' | 'double' | 'key' | 'pattern' | 'unix-time' | 'pure-token' | 'oneof' | 'block'
   readonly token?: string
+  /** The version it came with, when the command is older. */
+  readonly since?: string
   readonly optional?: boolean
   readonly multiple?: boolean
   readonly keySpec?: number
@@ -83,6 +101,10 @@ export interface Command {
   /** ACL categories beyond those that follow from flags and group. */
   readonly categories?: readonly string[]
   readonly arguments?: readonly ArgumentDoc[]
+  /** COMMAND DOCS: superseded since that version, and by what. */
+  readonly deprecated?: { readonly since: string; readonly replacedBy: string }
+  /** COMMAND DOCS: for servers among themselves (doc flag `syscmd`). */
+  readonly internal?: boolean
   readonly subcommands?: readonly Command[]
   /** Check everything, then change, then reply; throw a ClientError to refuse. Absent for pure containers. */
   readonly run?: (call: Call, argv: Argv) => void

@@ -40,7 +40,9 @@ export const titleTemplate = (text: string): Refusal => {
 /** Goes into nodes.conf and host names of replies. */
 export const hostname = (text: string): Refusal => {
   if (text.length >= 256) return 'Hostnames must be less than 256 characters'
-  return /^[a-zA-Z0-9.-]*$/.test(text) ? undefined : 'Hostnames may only contain alphanumeric characters, hyphens or dots'
+  return /^[a-zA-Z0-9.-]*$/.test(text)
+    ? undefined
+    : 'Hostnames may only contain alphanumeric characters, hyphens or dots'
 }
 
 /** Would end or split its column of nodes.conf: blanks, control characters, comma, quotes, and what Valkey forbids there. */

@@ -26,7 +26,8 @@ export function saveRules(defaultText: string, traits: Traits = {}): Directive<r
       for (let i = 0; i < words.length; i += 2) {
         const seconds = decimal(words[i]!)
         const changes = decimal(words[i + 1] ?? '')
-        if (seconds === undefined || changes === undefined || seconds < 1 || changes < 0) return 'Invalid save parameters'
+        if (seconds === undefined || changes === undefined || seconds < 1 || changes < 0)
+          return 'Invalid save parameters'
         rules.push({ seconds, changes })
       }
       const value = repeated ? [...current, ...rules] : rules

@@ -213,8 +213,6 @@ export function text(
   return {
     ...scalar<string>(defaultText, traits, (word) => ({ value: word, text: word })),
     rewrite: (setting) =>
-      setting.text === '' && !keepEmpty
-        ? []
-        : [{ text: quote(setting.text), forced: setting.text !== defaultText }],
+      setting.text === '' && !keepEmpty ? [] : [{ text: quote(setting.text), forced: setting.text !== defaultText }],
   }
 }

@@ -1,5 +1,7 @@
 /** The table of directives: everything redis-server 7.0 knows, and what newer servers and their tools write into files.
  *  Adding one is adding a row. Defaults are written as CONFIG GET prints them. */
+
+import * as check from './check.ts'
 import {
   addresses,
   bufferLimits,
@@ -27,7 +29,6 @@ import {
   U64_MAX,
   type ValueOf,
 } from './directive.ts'
-import * as check from './check.ts'
 
 const fixed = { immutable: true } as const
 const idle = { idle: true } as const
@@ -81,7 +82,10 @@ export const DIRECTIVES = {
   'tls-session-cache-timeout': integer('300', 0, I32_MAX),
 
   // Process, log
-  daemonize: bool('no', { immutable: true, idle: 'daemonize: the server stays in the foreground; let a supervisor keep it' }),
+  daemonize: bool('no', {
+    immutable: true,
+    idle: 'daemonize: the server stays in the foreground; let a supervisor keep it',
+  }),
   supervised: choice(['upstart', 'systemd', 'auto', 'no'], 'no', fixedIdle),
   pidfile: text('', fixed),
   dir: folder({ protected: true }),

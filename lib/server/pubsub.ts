@@ -29,16 +29,11 @@ export const KINDS = {
 export type SubscriptionKind = keyof typeof KINDS
 
 export class PubSub {
-  readonly #server: Server
   /** Listeners in the order in which they subscribed, by the latin1 name of what they listen to. */
   readonly #listeners: Readonly<Record<SubscriptionKind, Map<string, Set<Client>>>> = {
     channel: new Map(),
     pattern: new Map(),
     shard: new Map(),
-  }
-
-  constructor(server: Server) {
-    this.#server = server
   }
 
   /** Names somebody listens to. */
@@ -97,27 +92,28 @@ export class PubSub {
 
   /** Hands a message to those who listen to the channel, then to those with a matching pattern.
    *  Returns to how many; one client can count several times. */
-  deliver(channel: Uint8Array, message: Uint8Array): number {
-    let receivers = this.#send(this.#listeners.channel.get(nameOf(channel)), ['message', channel, message])
+  deliver(server: Server, channel: Uint8Array, message: Uint8Array): number {
+    let receivers = send(server, this.#listeners.channel.get(nameOf(channel)), ['message', channel, message])
     for (const [pattern, clients] of this.#listeners.pattern) {
       const bytes = Buffer.from(pattern, 'latin1')
-      if (globMatch(bytes, channel)) receivers += this.#send(clients, ['pmessage', bytes, channel, message])
+      if (globMatch(bytes, channel)) receivers += send(server, clients, ['pmessage', bytes, channel, message])
     }
     return receivers
   }
 
   /** The same for a shard channel: patterns do not see it. */
-  deliverSharded(channel: Uint8Array, message: Uint8Array): number {
-    return this.#send(this.#listeners.shard.get(nameOf(channel)), ['smessage', channel, message])
+  deliverSharded(server: Server, channel: Uint8Array, message: Uint8Array): number {
+    return send(server, this.#listeners.shard.get(nameOf(channel)), ['smessage', channel, message])
   }
 
   /** This node no longer serves these slots: their shard channels end, and the clients are told. */
-  dropSlots(slots: ReadonlySet<number>): void {
+  dropSlots(server: Server, slots: readonly number[]): void {
+    const lost = new Set(slots)
     for (const [name, clients] of this.#listeners.shard) {
-      if (!slots.has(keyFromText(name).slot())) continue
+      if (!lost.has(keyFromText(name).slot())) continue
       for (const client of clients) {
         this.unsubscribe(client, 'shard', name)
-        this.#server.flushLater(client)
+        server.flushLater(client)
       }
     }
   }
@@ -128,24 +124,28 @@ export class PubSub {
     clients?.delete(client)
     if (clients?.size === 0) listeners.delete(name)
   }
-
-  /** One message to many: it is encoded once for each protocol version. */
-  #send(clients: ReadonlySet<Client> | undefined, parts: readonly (string | Uint8Array)[]): number {
-    if (clients === undefined) return 0
-    const encoded: (Buffer | undefined)[] = [undefined, undefined]
-    for (const client of clients) {
-      const { reply } = client
-      const version = reply.resp3 ? 1 : 0
-      encoded[version] ??= encodeMessage(reply.resp3, parts)
-      reply.raw(encoded[version])
-      this.#server.flushLater(client)
-    }
-    return clients.size
-  }
 }
 
 const nameOf = (channel: Uint8Array): string =>
   Buffer.from(channel.buffer, channel.byteOffset, channel.length).latin1Slice()
+
+/** One message to many: it is encoded once for each protocol version. */
+function send(
+  server: Server,
+  clients: ReadonlySet<Client> | undefined,
+  parts: readonly (string | Uint8Array)[],
+): number {
+  if (clients === undefined) return 0
+  const encoded: (Buffer | undefined)[] = [undefined, undefined]
+  for (const client of clients) {
+    const { reply } = client
+    const version = reply.resp3 ? 1 : 0
+    encoded[version] ??= encodeMessage(reply.resp3, parts)
+    reply.raw(encoded[version])
+    server.flushLater(client)
+  }
+  return clients.size
+}
 
 function confirm(client: Client, word: string, name: string | undefined, count: number): void {
   const { reply } = client

@@ -3,7 +3,14 @@ import type { CommandEntry } from '../commands/table.ts'
 import type { Argv } from '../resp/argv.ts'
 
 const REDACTED = Buffer.from('(redacted)')
-const SECRET_DIRECTIVES = new Set(['requirepass', 'masterauth', 'primaryauth', 'masteruser', 'tls-key-file-pass', 'tls-client-key-file-pass'])
+const SECRET_DIRECTIVES = new Set([
+  'requirepass',
+  'masterauth',
+  'primaryauth',
+  'masteruser',
+  'tls-key-file-pass',
+  'tls-client-key-file-pass',
+])
 
 /** Whether argument `i` of a command is a secret, by full name of the command. */
 const SECRETS: Readonly<Record<string, (argv: Argv, i: number) => boolean>> = {

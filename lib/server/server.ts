@@ -15,7 +15,7 @@ import type { Argv } from '../resp/argv.ts'
 import { encodeRequest } from '../resp/argv.ts'
 import { type Blocked, Client, type Wire } from './client.ts'
 import type { ClusterDoor } from './cluster-door.ts'
-import { Frame, serve } from './dispatch.ts'
+import { execute, Frame, serve } from './dispatch.ts'
 import { feedMonitors } from './monitor.ts'
 import { overLimit } from './output-limits.ts'
 import { Pause } from './pause.ts'
@@ -38,6 +38,8 @@ export interface ServerParts {
 export interface ServerHost {
   /** Calls `endTurn` after the sockets of this event-loop turn were read. */
   requestEndTurn(): void
+  /** Calls `endWaits` at that time, or a little later. */
+  wakeAt(time: Millis): void
   /** SHUTDOWN: stops the process in good order. */
   shutdown(): void
 }
@@ -63,7 +65,7 @@ export class Server {
   readonly stats = new ServerStats()
   /** Undefined when cluster-enabled is no. */
   cluster: ClusterDoor | undefined
-  host: ServerHost = { requestEndTurn() {}, shutdown() {} }
+  host: ServerHost = { requestEndTurn() {}, wakeAt() {}, shutdown() {} }
   /** The time of this batch. */
   now: Millis = wallClock()
   /** The data set is being loaded. */
@@ -72,8 +74,12 @@ export class Server {
   activeExpire = true
   #nextClientId = 1
   readonly #frames: Frame[] = []
+  /** As whom the primary's commands run. */
+  readonly #primaryClient: Client
   #depth = 0
   #flushing: Client[] = []
+  /** Clients whose wait has a deadline. */
+  readonly #timed = new Set<Client>()
   #resumed: Client[] = []
 
   constructor(parts: ServerParts) {
@@ -85,6 +91,7 @@ export class Server {
     this.random = parts.random ?? systemRandom
     this.runId = this.random.hex(40)
     this.propagation = new Propagation(parts.replication.sink)
+    this.#primaryClient = internalClient()
     this.keyspace.hooks = {
       touched: (db, key) => this.watches.touched(db, key),
       expired: (db, key) => this.propagation.add(db, encodeRequest(['DEL', keyFromText(key).own()])),
@@ -119,6 +126,22 @@ export class Server {
     this.flushLater(client)
   }
 
+  /** Carries out a command of our primary's stream. Nobody is answered; nothing is judged by deadlines, because the
+   *  primary has judged already and will say DEL. */
+  apply(argv: Argv, db: number): void {
+    this.refreshClock()
+    this.keyspace.expiry = 'ignore'
+    const client = this.#primaryClient
+    client.db = db
+    const entry = this.commands.find(argv)
+    if (entry?.command.run !== undefined) execute(this, client, entry, argv)
+    else this.log.warning(`Our primary sent the unknown command '${argv.text(0)}': it was skipped`)
+    client.reply.rewind(0)
+    client.multi = undefined
+    this.refreshClock()
+    this.host.requestEndTurn()
+  }
+
   /** The connection is gone, or is to be gone now. */
   disconnect(client: Client): void {
     if (client.closed) return
@@ -136,6 +159,23 @@ export class Server {
   /** Lets the client wait; `unblock` or the timeout ends it. */
   block(client: Client, wait: Blocked): void {
     client.blocked = wait
+    if (wait.timedOut === undefined || wait.timeoutAt === 0) return
+    this.#timed.add(client)
+    this.host.wakeAt(wait.timeoutAt)
+  }
+
+  /** Ends the waits whose time is over. */
+  endWaits(): void {
+    this.refreshClock()
+    for (const client of this.#timed) {
+      const wait = client.blocked
+      if (wait?.timedOut === undefined) this.#timed.delete(client)
+      else if (wait.timeoutAt > this.now) this.host.wakeAt(wait.timeoutAt)
+      else {
+        wait.timedOut(client)
+        this.unblock(client)
+      }
+    }
   }
 
   /** Ends a client's wait, if it is in one. Its reply, if any, is the caller's to write. */
@@ -143,6 +183,7 @@ export class Server {
     const wait = client.blocked
     if (wait === undefined) return
     client.blocked = undefined
+    this.#timed.delete(client)
     wait.leave(client)
     if (client.closed) return
     client.wire.resume()
@@ -200,6 +241,8 @@ export class Server {
   refreshClock(): void {
     this.now = wallClock()
     this.keyspace.now = this.now
+    // A replica's data, and that of a primary about to hand over, changes only by what its stream says.
+    this.keyspace.expiry = this.replication.isReplica || this.pause.mode !== undefined ? 'hide' : 'remove'
   }
 
   replyError(client: Client, error: ClientError): void {
@@ -263,3 +306,21 @@ export class Server {
 
 const isLocal = (client: Client): boolean =>
   client.address.startsWith('127.') || client.address.startsWith('[::1]') || client.address.startsWith('/')
+
+/** A client without a connection. */
+function internalClient(): Client {
+  const wire: Wire = { write: () => true, buffered: 0, pause() {}, resume() {}, end() {}, destroy() {} }
+  const client = new Client({
+    id: 0,
+    now: wallClock(),
+    address: '',
+    localAddress: '',
+    tls: false,
+    wire,
+    limits: { maxBulkLength: Number.MAX_SAFE_INTEGER, unauthenticated: false },
+  })
+  client.primary = true
+  client.authenticated = true
+  client.reply.muted = true
+  return client
+}

@@ -57,22 +57,41 @@ describe('bus/extensions', () => {
   })
 
   it('of known types in another form count as unknown', () => {
-    const odd: readonly [number, Buffer][] = [
-      [0, Buffer.from('line\nend')],
+    const odd: readonly (readonly [number, Buffer])[] = [
+      [0, Buffer.from('line\nend\0\0\0\0\0\0\0\0')],
+      [0, Buffer.concat([Buffer.alloc(256, 'h'), Buffer.alloc(8)])],
+      [2, Buffer.alloc(8, 'c')],
       [2, Buffer.alloc(40, 'c')],
-      [2, Buffer.alloc(48, 0xff)],
+      [2, Buffer.concat([Buffer.alloc(40, 'C'), Buffer.alloc(8)])],
       [2, Buffer.concat([Buffer.alloc(40, 'c'), Buffer.alloc(8, 0xff)])],
+      [3, Buffer.alloc(0)],
+      [3, Buffer.alloc(8, 'c')],
       [3, Buffer.alloc(48, 'c')],
       [3, Buffer.alloc(40, 'C')],
     ]
     for (const [code, data] of odd) {
-      const padded = code === 0 ? Buffer.concat([data, Buffer.alloc(8)]) : data
-      assert.deepEqual(readExtension(new Reader(raw(code, padded))), { type: 'unknown', code, data: padded })
+      assert.deepEqual(readExtension(new Reader(raw(code, data))), { type: 'unknown', code, data })
     }
   })
 
+  it('never throw anything but a refusal, whatever their bytes are', () => {
+    const hostile = fc.tuple(fc.nat(8), fc.nat(80), fc.uint8Array({ maxLength: 80 }))
+    fc.assert(
+      fc.property(hostile, ([code, length, bytes]) => {
+        const frame = raw(code, Buffer.from(bytes))
+        frame.writeUInt32BE(length, 0)
+        try {
+          readExtension(new Reader(frame))
+        } catch (error) {
+          assert.ok(error instanceof Malformed)
+        }
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
   it('are refused when a length is short, unaligned or beyond the end', () => {
-    for (const length of [0, 4, 7, 12, 24, 0xfffffff8]) {
+    for (const length of [0, 4, 7, 12, 24, 0x10000, 0xfffffff8]) {
       const frame = raw(0, Buffer.alloc(8))
       frame.writeUInt32BE(length, 0)
       assert.throws(() => readExtension(new Reader(frame)), Malformed, `length ${length}`)

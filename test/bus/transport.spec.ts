@@ -142,7 +142,6 @@ describe('bus/transport', () => {
       ['127.0.0.1', 0],
       ['127.0.0.1', 70_000],
       ['', 7000],
-      ['not an address', 7000],
     ]
     for (const [ip, port] of impossible) {
       it(`once, and not before connect returns, when "${ip}" port ${port} cannot be dialled`, async () => {
@@ -214,9 +213,11 @@ describe('bus/transport', () => {
 
   it('delivers nothing more from a link that a message made the core drop', async () => {
     let messages = 0
-    const a = await station({
-      on: { ...SILENT, message: (link) => void (messages++, a.drop(link)) },
-    })
+    const drop = (link: number): void => {
+      messages++
+      a.drop(link)
+    }
+    const a = await station({ on: { ...SILENT, message: drop } })
     const socket = await dialRaw(a.port)
     socket.write(Buffer.concat([PING, PING, PING]))
     await once(socket, 'close')

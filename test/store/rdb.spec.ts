@@ -172,8 +172,7 @@ const written = (entries: Iterable<RdbEntry>, options: RdbOptions = plainOptions
 function itemsOf(file: Buffer, size = file.length): RdbItem[] {
   const reader = new RdbReader()
   const items: RdbItem[] = []
-  for (let at = 0; at < file.length; at += size)
-    items.push(...reader.feed(file.subarray(at, at + size)))
+  for (let at = 0; at < file.length; at += size) items.push(...reader.feed(file.subarray(at, at + size)))
   assert.ok(reader.done)
   return items
 }
@@ -223,7 +222,8 @@ describe('RDB files', () => {
       const file = received.subarray(received.indexOf('REDIS0010'))
       for (let cut = 1; cut < file.length; cut++) {
         const reader = new RdbReader()
-        const feed = (): RdbItem[] => [file.subarray(0, cut), file.subarray(cut)].flatMap((part) => [...reader.feed(part)])
+        const feed = (): RdbItem[] =>
+          [file.subarray(0, cut), file.subarray(cut)].flatMap((part) => [...reader.feed(part)])
         assert.throws(feed, { message: 'unsupported type list (18), key "l" of database 0' })
       }
     }
@@ -255,11 +255,7 @@ describe('RDB files', () => {
 
   it('carry deadlines in seconds and in milliseconds, and idle times, for the next key only', () => {
     const hex = 'fd01000000 f901 00 016101 78 | f840ff fce803000000000000 00 0162 0178 | f4010203 00 0163 0178 ff'
-    const file = Buffer.concat([
-      Buffer.from('REDIS0011'),
-      fromHex(hex.replaceAll(/[ |]/g, '')),
-      Buffer.alloc(8),
-    ])
+    const file = Buffer.concat([Buffer.from('REDIS0011'), fromHex(hex.replaceAll(/[ |]/g, '')), Buffer.alloc(8)])
     const facts = itemsOf(file).flatMap((item) => (item.type === 'key' ? [[item.expireAt, item.idleSeconds]] : []))
     assert.deepEqual(facts, [
       [1000, undefined],
@@ -279,7 +275,11 @@ describe('RDB files', () => {
       [Buffer.from('REDIS0010\xf7\x05\x02\x02\x00', 'latin1'), /module/],
       [Buffer.from('REDIS0010\x7f\x01k\x01v', 'latin1'), /unknown value type 127, key "k"/],
     ]
-    for (const [bytes, message] of refused) assert.throws(() => itemsOf(bytes), (error) => error instanceof RdbError && message.test(error.message))
+    for (const [bytes, message] of refused)
+      assert.throws(
+        () => itemsOf(bytes),
+        (error) => error instanceof RdbError && message.test(error.message),
+      )
   })
 
   it('are made chunk by chunk as their keys are pulled', () => {
@@ -292,4 +292,3 @@ describe('RDB files', () => {
     assert.ok(!first.done && pulled < 1000)
   })
 })
-

@@ -42,9 +42,9 @@ export function redisCli(argv: readonly (string | number)[], options: CliOptions
   return startCli(argv, options).result
 }
 
-/** Runs `redis-cli --cluster <verb> …` with questions answered yes; throws with its output when it fails. */
+/** Runs `redis-cli --cluster <verb> …` with questions answered yes (there is one that --cluster-yes does not answer); throws with its output when it fails. */
 export async function clusterTool(verb: string, ...argv: readonly (string | number)[]): Promise<string> {
-  const { code, output } = await redisCli(['--cluster', verb, ...argv, '--cluster-yes'])
+  const { code, output } = await redisCli(['--cluster', verb, ...argv, '--cluster-yes'], { input: 'yes\n' })
   if (code !== 0) throw new Error(`redis-cli --cluster ${verb} ${argv.join(' ')} ended with ${code}:\n${output}`)
   return output
 }

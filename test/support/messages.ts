@@ -77,7 +77,7 @@ const u32 = fc.nat(0xffffffff)
 const u64 = fc.oneof(fc.nat(1000), fc.maxSafeNat(), fc.constant(Number.MAX_SAFE_INTEGER))
 const id = fc.string({ unit: fc.constantFrom(...'0123456789abcdefxyz'), minLength: 40, maxLength: 40 }).map(nodeId)
 const ip = fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom('', 'a-name-of-exactly-forty-five-characters.local'))
-const text = fc.string({ unit: fc.constantFrom(...'abcXYZ09-._ '), maxLength: 300 })
+const text = fc.string({ unit: fc.constantFrom(...'abcXYZ09-._ '), maxLength: 255 })
 const bytes = fc.uint8Array({ maxLength: 200 }).map((b) => Buffer.from(b))
 const slots = fc
   .array(

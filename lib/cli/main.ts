@@ -1,0 +1,48 @@
+/** The verbs of the `rookery` executable. */
+import { Command, InvalidArgumentError } from 'commander'
+import { runServer } from './server.ts'
+import { type UpOptions, up } from './up.ts'
+import { VERSION } from './version.ts'
+
+/** Runs one command line (without node and script) to its end. Sets the exit code. */
+export async function main(args: readonly string[]): Promise<void> {
+  // The server has Redis's own command line, which is not that of other verbs: it goes there untouched.
+  if (args[0] === 'server') return runServer(args.slice(1))
+  await program().parseAsync(args, { from: 'user' })
+}
+
+function program(): Command {
+  const rookery = new Command('rookery')
+    .description('A Redis Cluster node in TypeScript.')
+    .version(VERSION)
+    .configureHelp({ sortSubcommands: true })
+    .showHelpAfterError()
+  rookery
+    .command('server')
+    .description('run one node: rookery server [redis.conf] [--directive value ...], as redis-server is run')
+    .usage('[redis.conf] [--directive value ...]')
+  rookery
+    .command('up')
+    .description('run a whole cluster on this machine until Ctrl-C')
+    .option('--port <port>', 'client port of the first node; the others follow', port, 7000)
+    .option('--primaries <n>', 'number of primaries', count(1), 3)
+    .option('--replicas <n>', 'replicas of each primary', count(0), 1)
+    .option('--dir <folder>', 'where the nodes keep their data', '.rookery')
+    .option('--node-timeout <ms>', 'cluster-node-timeout', count(1), 5000)
+    .action((options: UpOptions) => up(options))
+  return rookery
+}
+
+function port(text: string): number {
+  const value = count(1)(text)
+  if (value > 55535) throw new InvalidArgumentError('a port must be at most 55535: its bus port is 10000 higher.')
+  return value
+}
+
+const count =
+  (least: number) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (!Number.isInteger(value) || value < least) throw new InvalidArgumentError(`a whole number from ${least} on.`)
+    return value
+  }

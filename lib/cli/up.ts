@@ -1,0 +1,154 @@
+/** `rookery up`: a whole cluster on this machine in one command, the same one each time. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import Table from 'cli-table3'
+import color from 'picocolors'
+import { formCluster, type Layout } from '../admin/form.ts'
+import { type Address, addressText, type NodeReport, readNode, whyNotReady } from '../admin/topology.ts'
+import {
+  answering,
+  checkPorts,
+  type LocalNode,
+  logTail,
+  pause,
+  StartError,
+  startNode,
+  stopNodes,
+} from './local-nodes.ts'
+
+export interface UpOptions extends Layout {
+  /** Client port of the first node. */
+  readonly port: number
+  readonly dir: string
+  readonly nodeTimeout: number
+}
+
+const HOST = '127.0.0.1'
+const READY_WITHIN_MS = 60_000
+
+/** Starts the cluster, shows it, and keeps it running until SIGINT or SIGTERM. Leaves no process behind, whatever happens. */
+export async function up(options: UpOptions): Promise<void> {
+  const nodes: LocalNode[] = []
+  let stopping: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    stopping ??= stopNodes(nodes)
+    return stopping
+  }
+  // Registered before the first process exists: an impatient Ctrl-C leaves nothing running either.
+  const interrupted = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve())
+  })
+  process.on('exit', () => nodes.forEach((node) => node.process.kill('SIGKILL')))
+  try {
+    const started = start(options, nodes)
+    started.catch(() => {})
+    const early = await Promise.race([started.then(() => false), interrupted.then(() => true)])
+    if (!early) {
+      show(options, await started)
+      await Promise.race([interrupted, died(nodes)])
+    }
+    process.stdout.write('\nStopping the nodes ...\n')
+    await stop()
+  } catch (error) {
+    await stop()
+    if (!(error instanceof StartError)) throw error
+    process.stderr.write(`${color.red('Cannot run the cluster:')} ${error.message}\n`)
+    process.exitCode = 1
+  }
+}
+
+async function start(options: UpOptions, nodes: LocalNode[]): Promise<NodeReport[]> {
+  if (options.primaries < 3 && options.replicas > 0)
+    process.stderr.write(
+      color.yellow('With fewer than 3 primaries no majority survives a failure: replicas are never promoted.\n'),
+    )
+  rememberShape(options)
+  const ports = Array.from({ length: options.primaries * (1 + options.replicas) }, (_, i) => options.port + i)
+  const dirOf = (port: number): string => path.join(options.dir, String(port))
+  await checkPorts(ports, dirOf)
+  process.stdout.write(`Starting ${ports.length} nodes on ports ${ports[0]}-${ports.at(-1)} ...\n`)
+  for (const port of ports) nodes.push(startNode(port, dirOf(port), options.nodeTimeout))
+  await Promise.all(nodes.map((node) => answering(node, READY_WITHIN_MS)))
+  const addresses = ports.map((port): Address => ({ host: HOST, port }))
+  const reports = await Promise.all(addresses.map((address) => readNode(address, 5000)))
+  if (reports.every((report) => report.nodes.length === 1)) await formCluster(addresses, options, settle)
+  return await ready(addresses, nodes)
+}
+
+/** The folder holds a cluster of one shape; another needs a folder of its own. */
+function rememberShape(options: UpOptions): void {
+  const file = path.join(options.dir, 'shape.json')
+  const shape = JSON.stringify({ port: options.port, primaries: options.primaries, replicas: options.replicas })
+  mkdirSync(options.dir, { recursive: true })
+  if (!existsSync(file)) return writeFileSync(file, `${shape}\n`)
+  const found = readFileSync(file, 'utf8').trim()
+  if (found !== shape)
+    throw new StartError(
+      `${options.dir} holds a cluster of another shape: ${found}, asked for: ${shape}. Give the new one a folder with --dir, or delete ${options.dir}.`,
+    )
+}
+
+async function settle(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + READY_WITHIN_MS
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new StartError(`waited ${READY_WITHIN_MS / 1000} s in vain until ${what}`)
+    await pause(50)
+  }
+}
+
+/** Waits until the cluster is truly ready; says what is missing when it does not get there. */
+async function ready(addresses: readonly Address[], nodes: readonly LocalNode[]): Promise<NodeReport[]> {
+  const deadline = performance.now() + READY_WITHIN_MS
+  for (;;) {
+    const reports = await Promise.all(addresses.map((address) => readNode(address, 5000)))
+    const why = whyNotReady(reports)
+    if (why === undefined) return reports
+    const dead = nodes.find((node) => node.process.exitCode !== null || node.process.signalCode !== null)
+    if (dead !== undefined) throw new StartError(`the node on port ${dead.port} stopped:\n${logTail(dead.dir)}`)
+    if (performance.now() > deadline) throw new StartError(`the cluster did not become ready: ${why}`)
+    await pause(50)
+  }
+}
+
+/** Resolves when no node runs any more: there is nothing left to wait for. One that was killed on purpose is only reported. */
+function died(nodes: readonly LocalNode[]): Promise<void> {
+  let left = nodes.length
+  return new Promise((resolve) => {
+    for (const node of nodes)
+      node.process.once('exit', (code, signal) => {
+        process.stdout.write(
+          `${color.yellow(`Node ${node.port} ended`)} (${signal ?? `exit code ${code}`}). Restart it with: npx rookery server ${path.join(node.dir, 'redis.conf')}\n`,
+        )
+        if (--left === 0) resolve()
+      })
+  })
+}
+
+function show(options: UpOptions, reports: readonly NodeReport[]): void {
+  const table = new Table({ head: ['node', 'role', 'slots', 'replicates', 'id'], style: { head: [], border: [] } })
+  const rows = reports[0]!.nodes
+  for (const row of [...rows].sort((a, b) => a.port - b.port)) {
+    const primary = rows.find((other) => other.id === row.primary)
+    table.push([
+      `${row.ip || HOST}:${row.port}`,
+      primary === undefined ? color.bold('primary') : 'replica',
+      row.slots.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(' '),
+      primary === undefined ? '' : `${primary.ip || HOST}:${primary.port}`,
+      row.id,
+    ])
+  }
+  const all = reports.map((report) => report.address)
+  process.stdout.write(
+    [
+      table.toString(),
+      color.green(`The cluster is ready: ${reports.length} nodes agree on all 16384 slots, every replica is in sync.`),
+      '',
+      `  redis-cli -c -p ${options.port}`,
+      `  new Redis.Cluster([{ host: '${HOST}', port: ${options.port} }])          // ioredis`,
+      `  createCluster({ rootNodes: [{ url: 'redis://${addressText(all[0]!)}' }] })   // node-redis`,
+      '',
+      `Data and logs: ${path.resolve(options.dir)}. Stop with Ctrl-C.`,
+      '',
+    ].join('\n'),
+  )
+}

@@ -1,0 +1,160 @@
+/** One node: builds its parts, joins them, starts them in order and stops them in reverse. */
+import path from 'node:path'
+import { NodesConfError, readNodesConf } from '../bus/nodes-conf.ts'
+import { type Cluster, createCluster } from '../bus/state.ts'
+import { Keyspace } from '../store/keyspace.ts'
+import { type NodesFile, openNodesFile } from '../store/nodes-file.ts'
+import { wallClock } from './base/clock.ts'
+import type { Log } from './base/log.ts'
+import { systemRandom } from './base/random.ts'
+import { VERSION } from './cli/version.ts'
+import { FAMILIES } from './commands/families.ts'
+import { CommandTable } from './commands/table.ts'
+import { CLUSTER_DIRECTIVES, type Config, clusterOptions, tlsOptions } from './config.ts'
+import { type Cron, startCron } from './cron.ts'
+import { Driver, localFacts } from './driver.ts'
+import { Replication } from './replication/role.ts'
+import { type Listener, listen } from './server/listener.ts'
+import { Server } from './server/server.ts'
+
+export interface NodeParts {
+  readonly config: Config
+  readonly log: Log
+  /** Something the node cannot go on with (nodes.conf cannot be written). It stops itself by then. */
+  fatal(error: Error): void
+  /** A client sent SHUTDOWN. */
+  shutdown(): void
+}
+
+/** Why a node does not start; the message is for the person who started it. */
+export class StartupError extends Error {}
+
+export class Node {
+  readonly server: Server
+  readonly #parts: NodeParts
+  #driver: Driver | undefined
+  #nodesFile: NodesFile | undefined
+  #listener: Listener | undefined
+  #cron: Cron | undefined
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts
+    const { config, log } = parts
+    const keyspace = new Keyspace({ databases: config.values.clusterEnabled ? 1 : config.values.databases })
+    const commands = new CommandTable(FAMILIES, new Map(config.renames))
+    const replication = new Replication({ config, log, keyspace, random: systemRandom, server: () => this.server })
+    this.server = new Server({ config, log, commands, keyspace, replication })
+  }
+
+  /** Opens nodes.conf, then the ports. Rejects with a StartupError and leaves nothing open when it cannot. */
+  async start(): Promise<void> {
+    const { config, log, shutdown } = this.#parts
+    const { server } = this
+    server.host.shutdown = shutdown
+    try {
+      log.notice(`Rookery version=${VERSION}, just started, PID: ${process.pid}`)
+      for (const notice of config.takeNotices()) log.notice(notice)
+      log.notice(`Running mode=${config.values.clusterEnabled ? 'cluster' : 'standalone'}, port=${config.values.port}.`)
+      if (config.values.clusterEnabled) await this.#openCluster()
+      this.#cron = startCron(server, this.#driver)
+      log.warning('Server initialized')
+      await this.#listen()
+      this.#driver?.feed({ type: 'loaded', slotsWithKeys: [] })
+      server.replication.start()
+      log.notice('Ready to accept connections')
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** Closes the ports, every connection and nodes.conf. */
+  async stop(): Promise<void> {
+    this.#cron?.stop()
+    const closing = this.#listener?.close()
+    this.server.endTurn()
+    this.server.replication.stop()
+    for (const client of [...this.server.clients.values()]) this.server.disconnect(client)
+    await this.#driver?.close()
+    await closing
+    await this.#nodesFile?.close()
+  }
+
+  async #openCluster(): Promise<void> {
+    const { config, log, fatal } = this.#parts
+    const file = config.resolve(config.values.clusterConfigFile)
+    this.#nodesFile = await openNodesFile(file)
+    const cluster = this.#readCluster(file, this.#nodesFile)
+    const { values } = config
+    const timeoutMs = values.clusterNodeTimeout
+    this.#driver = new Driver({
+      cluster,
+      server: this.server,
+      nodesFile: this.#nodesFile,
+      log,
+      fatal,
+      transport: {
+        listen: { host: values.bind, port: busPort(config) },
+        keepAliveMs: timeoutMs * 2,
+        ...(values.tlsCluster ? { tls: tlsOptions(config, 'server') } : {}),
+        ...(values.bindSourceAddr === '' ? {} : { bindSource: values.bindSourceAddr }),
+      },
+    })
+    this.server.cluster = this.#driver
+    config.onChange(CLUSTER_DIRECTIVES, () => {
+      this.#driver?.feed({ type: 'options-changed' })
+      return undefined
+    })
+  }
+
+  /** The cluster as it was, or a new one of this node alone. A damaged file is reported and left as it is. */
+  #readCluster(file: string, nodesFile: NodesFile): Cluster {
+    const { config, log } = this.#parts
+    const init = {
+      options: clusterOptions(config),
+      facts: localFacts(
+        () => this.server,
+        (link) => this.#driver?.bufferedOn(link) ?? 0,
+      ),
+      random: systemRandom,
+      now: wallClock(),
+    }
+    const text = nodesFile.read()
+    if (text === undefined || text.trim() === '') {
+      const cluster = createCluster(init)
+      log.notice(`No cluster configuration found, I'm ${cluster.myself.id}`)
+      cluster.unsaved = 'fsync'
+      return cluster
+    }
+    try {
+      const cluster = readNodesConf(text, init)
+      log.notice(`Node configuration loaded, I'm ${cluster.myself.id}`)
+      return cluster
+    } catch (error) {
+      if (!(error instanceof NodesConfError)) throw error
+      throw new StartupError(
+        `Unrecoverable error: corrupted cluster config file "${file}", line ${error.line}: ${error.reason}. The file was left as it is: restore it from a copy, or move it away to start as a new, empty node.`,
+      )
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const { config } = this.#parts
+    const { values } = config
+    this.#listener = await listen(this.server, {
+      bind: values.bind,
+      port: values.port,
+      tlsPort: values.tlsPort,
+      ...(values.tlsPort > 0 ? { tlsOptions: tlsOptions(config, 'server') } : {}),
+      unixSocket: values.unixsocket === '' ? '' : path.resolve(values.dir, values.unixsocket),
+      unixSocketMode: values.unixsocketperm,
+      backlog: values.tcpBacklog,
+    })
+    await this.#driver?.listen()
+  }
+}
+
+/** The bus listens here: cluster-port, or the client port + 10000. */
+function busPort({ values }: Config): number {
+  return values.clusterPort || (values.tlsCluster ? values.tlsPort : values.port) + 10_000
+}

@@ -1,0 +1,128 @@
+/** One replica that reads our stream, from its PSYNC on: first the snapshot, then the stream behind it. */
+import type { Millis } from '../base/brand.ts'
+import type { Wire } from '../server/client.ts'
+
+/** A client as replication sees it. */
+export interface ReplicaClient {
+  readonly id: number
+  /** `ip:port` of its end of the connection. */
+  readonly address: string
+  readonly wire: Pick<Wire, 'write' | 'buffered' | 'destroy'>
+  /** When it last sent anything; a replica that is busy loading sends bare newlines. */
+  readonly lastSeenAt: Millis
+  /** It receives the stream: set here, for good. */
+  replica: boolean
+}
+
+/** What REPLCONF told us before PSYNC. */
+export interface ReplicaFacts {
+  listeningPort: number
+  /** replica-announce-ip; '' = the address it connects from. */
+  announcedIp: string
+  /** It takes a snapshot of unknown length, ended by a mark. */
+  eof: boolean
+  /** It takes a new replication id with +CONTINUE. */
+  psync2: boolean
+  /** It wants the snapshot and no stream after it. */
+  rdbOnly: boolean
+}
+
+export const unknownReplica = (): ReplicaFacts => ({
+  listeningPort: 0,
+  announcedIp: '',
+  eof: false,
+  psync2: false,
+  rdbOnly: false,
+})
+
+/** Waiting for a snapshot to begin, receiving it, or following the stream. As INFO calls them. */
+export type ReplicaState = 'wait_bgsave' | 'send_bulk' | 'online'
+
+export class AttachedReplica {
+  readonly client: ReplicaClient
+  readonly facts: ReplicaFacts
+  /** It said SYNC, not PSYNC: it gets no reply line, and owes us no ACK. */
+  readonly isOld: boolean
+  state: ReplicaState = 'wait_bgsave'
+  ackedOffset = 0
+  /** Its backlog of unsent stream is above the soft limit since then; 0 = it is below. */
+  overSoftSince = 0
+  /** Stream bytes kept back while it receives and loads the snapshot. */
+  #held: Buffer[] = []
+  #heldBytes = 0
+  /** Stream bytes may go to the wire. */
+  #flowing = false
+  /** What the wire had buffered when it last changed, and when that was: a transfer that moves is a sign of life. */
+  #buffered = 0
+  #movedAt: Millis
+  /** Stream bytes given to the wire. They follow the snapshot there, so what is still buffered consists of them first of all. */
+  #streamed = 0
+
+  constructor(client: ReplicaClient, facts: ReplicaFacts, isOld: boolean, now: Millis) {
+    this.client = client
+    this.facts = facts
+    this.isOld = isOld
+    this.#movedAt = now
+  }
+
+  get ip(): string {
+    return (
+      this.facts.announcedIp || this.client.address.slice(0, this.client.address.lastIndexOf(':')).replace(/[[\]]/g, '')
+    )
+  }
+
+  /** As the log names it. */
+  get name(): string {
+    const { listeningPort } = this.facts
+    return listeningPort > 0 ? `${this.ip}:${listeningPort}` : `client id #${this.client.id}`
+  }
+
+  /** Bytes of the stream that have not left this process for it: what the output buffer limit counts. The snapshot does not. */
+  get outstanding(): number {
+    return this.#heldBytes + Math.min(this.client.wire.buffered, this.#streamed)
+  }
+
+  /** The snapshot has left, and the replica need not say that it has found its end. */
+  get isSupplied(): boolean {
+    return this.#flowing && this.client.wire.buffered === 0
+  }
+
+  /** When it last gave a sign of life: it sent something, or, while it receives the snapshot, took something. */
+  aliveAt(now: Millis): Millis {
+    const { buffered } = this.client.wire
+    if (this.state === 'send_bulk' && buffered !== this.#buffered) {
+      this.#buffered = buffered
+      this.#movedAt = now
+    }
+    return Math.max(this.client.lastSeenAt, this.#movedAt) as Millis
+  }
+
+  send(bytes: Buffer): void {
+    this.client.wire.write(bytes)
+  }
+
+  /** Bytes of the stream, in order. */
+  deliver(bytes: Buffer): void {
+    if (this.state === 'wait_bgsave' || this.facts.rdbOnly) return
+    if (this.#flowing) {
+      this.#streamed += bytes.length
+      this.send(bytes)
+      return
+    }
+    this.#held.push(bytes)
+    this.#heldBytes += bytes.length
+  }
+
+  /** Lets the stream flow, first what was kept back. */
+  release(): void {
+    this.#flowing = true
+    const held = this.#held
+    this.#held = []
+    this.#heldBytes = 0
+    for (const bytes of held) this.deliver(bytes)
+  }
+}
+
+/** Seconds since a replica was last heard from. */
+export const lagSeconds = (replica: AttachedReplica, now: Millis): number =>
+  Math.floor(Math.max(0, now - replica.client.lastSeenAt) / 1000)

@@ -1,0 +1,306 @@
+/** The primary's side: replicas attach with PSYNC, get a snapshot or the missing bytes, then every byte of the stream, and acknowledge.
+ *  A replica serves its own replicas in the same way, with its primary's stream. */
+import { type RdbEntry, writeRdb } from '../../store/rdb/writer.ts'
+import type { Millis } from '../base/brand.ts'
+import type { Log } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import { AttachedReplica, lagSeconds, type ReplicaClient, type ReplicaFacts, unknownReplica } from './attached.ts'
+import type { SettingsHolder } from './settings.ts'
+import type { ReplicationStream } from './stream.ts'
+
+/** The data set as it is now. */
+export interface Snapshot {
+  /** Database after database; read to the end before anything changes. */
+  readonly entries: Iterable<RdbEntry>
+  sizes(db: number): { readonly keys: number; readonly expires: number }
+}
+
+export interface PrimaryParts {
+  readonly stream: ReplicationStream
+  readonly config: SettingsHolder
+  readonly log: Log
+  readonly random: Random
+  readonly snapshot: () => Snapshot
+}
+
+/** How often full and partial synchronisations were asked for, for INFO. */
+export interface SyncStats {
+  full: number
+  partialOk: number
+  partialRefused: number
+}
+
+/** Somebody who waits for replicas to have received the stream up to an offset (WAIT). */
+interface Waiter {
+  readonly offset: number
+  readonly replicas: number
+  readonly done: () => void
+}
+
+export class PrimarySide {
+  readonly stats: SyncStats = { full: 0, partialOk: 0, partialRefused: 0 }
+  /** A manual failover has stopped the writes: a PING would move the offset that the replica is to reach. */
+  pingsPaused = false
+  readonly #parts: PrimaryParts
+  /** What clients said with REPLCONF; most of them go on to PSYNC. */
+  readonly #facts = new WeakMap<ReplicaClient, ReplicaFacts>()
+  readonly #replicas = new Map<ReplicaClient, AttachedReplica>()
+  readonly #waiters = new Set<Waiter>()
+  #acksWanted = false
+  #pingedAt = 0
+  /** Since when nobody reads the stream. */
+  #aloneSince = 0
+
+  constructor(parts: PrimaryParts) {
+    this.#parts = parts
+    parts.stream.subscribe((bytes) => {
+      for (const replica of this.#replicas.values()) replica.deliver(bytes)
+    })
+  }
+
+  /** The replicas, in the order they came. */
+  get replicas(): readonly AttachedReplica[] {
+    return [...this.#replicas.values()]
+  }
+
+  /** What a client has told about itself as a replica. */
+  factsOf(client: ReplicaClient): ReplicaFacts {
+    let facts = this.#facts.get(client)
+    if (facts === undefined) {
+      facts = unknownReplica()
+      this.#facts.set(client, facts)
+    }
+    return facts
+  }
+
+  // --- attaching -------------------------------------------------------------------------------------------------------
+
+  /** PSYNC: goes on from byte `next` of the history `replid` if we still have it, otherwise from a snapshot. Answers by itself. Who is attached already is not heard. */
+  psync(client: ReplicaClient, replid: string, next: number, now: Millis): void {
+    const { stream, log } = this.#parts
+    if (this.#replicas.has(client)) return
+    const replica = this.#attach(client, false, now)
+    log.notice(`Replica ${replica.name} asks for synchronization`)
+    if (stream.canResume(replid, next)) return this.#resume(replica, next)
+    if (replid !== '?') {
+      this.stats.partialRefused++
+      log.notice(`Partial resynchronization not accepted: ${this.#whyNot(replid, next)}`)
+    }
+    this.#requestFull(replica)
+  }
+
+  /** SYNC, of clients older than PSYNC and of redis-cli: a snapshot, without a word before it. */
+  sync(client: ReplicaClient, now: Millis): void {
+    if (!this.#replicas.has(client)) this.#requestFull(this.#attach(client, true, now))
+  }
+
+  /** Its connection is gone. */
+  detach(client: ReplicaClient, now: Millis): void {
+    const replica = this.#replicas.get(client)
+    if (replica === undefined) return
+    this.#replicas.delete(client)
+    this.#parts.log.notice(`Connection with replica ${replica.name} lost.`)
+    if (this.#replicas.size === 0) this.#aloneSince = now
+  }
+
+  /** Closes every replica's connection, so that they ask again and learn what has changed. */
+  disconnectAll(now: Millis): void {
+    for (const { client } of this.replicas) {
+      client.wire.destroy()
+      this.detach(client, now)
+    }
+  }
+
+  #attach(client: ReplicaClient, isOld: boolean, now: Millis): AttachedReplica {
+    const replica = new AttachedReplica(client, this.factsOf(client), isOld, now)
+    client.replica = true
+    return replica
+  }
+
+  #whyNot(replid: string, next: number): string {
+    const { stream } = this.#parts
+    if (replid !== stream.replid && replid !== stream.replid2)
+      return `Replication ID mismatch (Replica asked for '${replid}', my replication IDs are '${stream.replid}' and '${stream.replid2}')`
+    if (replid !== stream.replid && next > stream.secondOffset)
+      return `Requested offset for second ID was ${next}, but I can reply up to ${stream.secondOffset}`
+    return `lack of backlog (Replica request was: ${next}).`
+  }
+
+  #resume(replica: AttachedReplica, next: number): void {
+    const { stream, log } = this.#parts
+    stream.flush()
+    const missing = stream.readFrom(next)
+    this.stats.partialOk++
+    log.notice(
+      `Partial resynchronization request from ${replica.name} accepted. Sending ${stream.offset - next + 1} bytes of backlog starting from offset ${next}.`,
+    )
+    replica.send(line(replica.facts.psync2 ? `+CONTINUE ${stream.replid}` : '+CONTINUE'))
+    replica.state = 'online'
+    replica.release()
+    for (const bytes of missing) replica.deliver(bytes)
+    this.#replicas.set(replica.client, replica)
+  }
+
+  // --- full synchronisation --------------------------------------------------------------------------------------------
+
+  #requestFull(replica: AttachedReplica): void {
+    const { stream, log, random } = this.#parts
+    log.notice(`Full resync requested by replica ${replica.name}`)
+    this.stats.full++
+    this.#replicas.set(replica.client, replica)
+    if (stream.hasBacklog) return
+    stream.open(random.hex(40))
+    log.notice(`Replication backlog created, my new replication IDs are '${stream.replid}' and '${stream.replid2}'`)
+  }
+
+  /** Gives everyone who came in this turn one and the same snapshot. */
+  #startTransfers(): void {
+    const waiting = this.replicas.filter((replica) => replica.state === 'wait_bgsave')
+    if (waiting.length === 0) return
+    const { stream, log } = this.#parts
+    const chunks = this.#snapshotChunks()
+    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    for (const replica of waiting) {
+      if (!replica.isOld) replica.send(line(`+FULLRESYNC ${stream.replid} ${stream.offset}`))
+      this.#transfer(replica, chunks, length)
+      log.notice(`Sending ${length} bytes of snapshot at offset ${stream.offset} to replica ${replica.name}`)
+    }
+  }
+
+  /** The snapshot at the stream's present offset. The stream names its database anew after it: nobody knows the old one. */
+  #snapshotChunks(): Buffer[] {
+    const { stream, config, snapshot } = this.#parts
+    if (!stream.isFollowing) stream.reselect()
+    const { entries, sizes } = snapshot()
+    const aux = [
+      ['repl-stream-db', String(stream.db)],
+      ['repl-id', stream.replid],
+      ['repl-offset', String(stream.offset)],
+    ] as const
+    return [...writeRdb(entries, { aux, sizes, compress: config.values.rdbcompression })]
+  }
+
+  /** A replica that knows the form with a mark looks for it at the end of what it has received, so nothing may follow before it has
+   *  found it and says so with an ACK. With the length first the stream can follow at once. */
+  #transfer(replica: AttachedReplica, chunks: readonly Buffer[], length: number): void {
+    const { config, random } = this.#parts
+    const marked = replica.facts.eof && config.values.replDisklessSync
+    const mark = random.hex(40)
+    replica.state = 'send_bulk'
+    replica.send(line(marked ? `$EOF:${mark}` : `$${length}`))
+    for (const chunk of chunks) replica.send(chunk)
+    if (marked) replica.send(Buffer.from(mark, 'latin1'))
+    else replica.release()
+  }
+
+  // --- acknowledgements ------------------------------------------------------------------------------------------------
+
+  /** REPLCONF ACK. */
+  acknowledge(client: ReplicaClient, offset: number): void {
+    const replica = this.#replicas.get(client)
+    if (replica === undefined || replica.state === 'wait_bgsave') return
+    if (offset > replica.ackedOffset) replica.ackedOffset = offset
+    this.#loaded(replica)
+    for (const waiter of this.#waiters) if (this.acknowledged(waiter.offset) >= waiter.replicas) this.#end(waiter)
+  }
+
+  /** How many replicas have received the stream up to `offset`. */
+  acknowledged(offset: number): number {
+    let count = 0
+    for (const { state, ackedOffset } of this.#replicas.values())
+      if (state === 'online' && ackedOffset >= offset) count++
+    return count
+  }
+
+  /** Calls `done` once that many replicas have received the stream up to `offset`, and asks them to say so. The returned function
+   *  ends the wait. */
+  whenAcknowledged(offset: number, replicas: number, done: () => void): () => void {
+    const waiter: Waiter = { offset, replicas, done }
+    this.#waiters.add(waiter)
+    this.#acksWanted = true
+    return () => void this.#waiters.delete(waiter)
+  }
+
+  /** Replicas that are online and were heard from within `maxLagSeconds`. */
+  good(now: Millis, maxLagSeconds: number): number {
+    return this.replicas.filter((replica) => replica.state === 'online' && lagSeconds(replica, now) <= maxLagSeconds)
+      .length
+  }
+
+  #end(waiter: Waiter): void {
+    this.#waiters.delete(waiter)
+    waiter.done()
+  }
+
+  /** It has the whole snapshot. */
+  #loaded(replica: AttachedReplica): void {
+    if (replica.state !== 'send_bulk' || replica.facts.rdbOnly) return
+    replica.state = 'online'
+    replica.release()
+    this.#parts.log.notice(`Synchronization with replica ${replica.name} succeeded`)
+  }
+
+  // --- time ------------------------------------------------------------------------------------------------------------
+
+  /** The end of a turn: its bytes leave, then those who came in it get their snapshot. */
+  endTurn(): void {
+    const { stream } = this.#parts
+    if (this.#acksWanted) {
+      this.#acksWanted = false
+      stream.appendControl(['REPLCONF', 'GETACK', '*'])
+    }
+    stream.flush()
+    this.#startTransfers()
+  }
+
+  /** Several times a second: pings, timeouts, limits, and the end of a backlog that nobody reads. */
+  tick(now: Millis): void {
+    const { stream, config } = this.#parts
+    for (const replica of this.replicas) {
+      if (replica.isSupplied) this.#loaded(replica)
+      const why = this.#whyDrop(replica, now)
+      if (why !== undefined) this.#drop(replica, why, now)
+    }
+    if (
+      this.#replicas.size > 0 &&
+      !this.pingsPaused &&
+      now - this.#pingedAt >= config.values.replPingReplicaPeriod * 1000
+    ) {
+      this.#pingedAt = now
+      stream.appendControl(['ping'])
+    }
+    this.#closeUnread(now)
+    this.endTurn()
+  }
+
+  #whyDrop(replica: AttachedReplica, now: Millis): string | undefined {
+    const { replTimeout, clientOutputBufferLimit } = this.#parts.config.values
+    const { hard, soft, softSeconds } = clientOutputBufferLimit.replica
+    const { outstanding } = replica
+    if (soft === 0 || outstanding <= soft) replica.overSoftSince = 0
+    else if (replica.overSoftSince === 0) replica.overSoftSince = now
+    if (hard > 0 && outstanding > hard) return 'output buffer limits exceeded'
+    if (replica.overSoftSince > 0 && now - replica.overSoftSince > softSeconds * 1000)
+      return 'output buffer limits exceeded'
+    const isSilent = now - replica.aliveAt(now) > replTimeout * 1000
+    return isSilent && !replica.isOld ? 'timed out' : undefined
+  }
+
+  #drop(replica: AttachedReplica, why: string, now: Millis): void {
+    this.#parts.log.warning(`Disconnecting replica ${replica.name}: ${why}`)
+    replica.client.wire.destroy()
+    this.detach(replica.client, now)
+  }
+
+  #closeUnread(now: Millis): void {
+    const { stream, config, log, random } = this.#parts
+    const { replBacklogTtl } = config.values
+    if (this.#replicas.size > 0 || stream.isFollowing || !stream.hasBacklog || replBacklogTtl === 0) return
+    if (this.#aloneSince === 0) this.#aloneSince = now
+    if (now - this.#aloneSince <= replBacklogTtl * 1000) return
+    stream.close(random.hex(40))
+    log.notice(`Replication backlog freed after ${replBacklogTtl} seconds without connected replicas.`)
+  }
+}
+
+const line = (text: string): Buffer => Buffer.from(`${text}\r\n`, 'latin1')

@@ -1,0 +1,280 @@
+/** The replica's side: dials the primary, introduces itself, loads a snapshot or resumes, then follows the stream; when anything goes
+ *  wrong it begins again. A state machine over a connection it is given: sockets are in dial.ts, time comes from outside. */
+import { RdbError } from '../../store/rdb/source.ts'
+import type { Millis } from '../base/brand.ts'
+import type { Log } from '../base/log.ts'
+import { type Argv, encodeRequest } from '../resp/argv.ts'
+import { ProtocolError } from '../resp/parser.ts'
+import { Applier } from './applier.ts'
+import { Handshake, type HandshakeResult } from './handshake.ts'
+import type { SettingsHolder } from './settings.ts'
+import type { ReplicationStream } from './stream.ts'
+import { type Loading, Transfer } from './transfer.ts'
+
+/** A connection to the primary. After `close` it reports nothing any more. */
+export interface Link {
+  write(bytes: Buffer): void
+  close(): void
+}
+
+export interface LinkEvents {
+  opened(): void
+  /** The chunk is the receiver's to keep. */
+  received(chunk: Buffer): void
+  closed(why: string): void
+}
+
+/** Opens a connection; the events come later, never during the call. */
+export type Dial = (host: string, port: number, events: LinkEvents) => Link
+
+export interface ReplicaParts {
+  readonly stream: ReplicationStream
+  readonly config: SettingsHolder
+  readonly log: Log
+  readonly dial: Dial
+  readonly now: () => Millis
+  /** Begins a data set beside the present one. */
+  readonly load: () => Loading
+  /** Carries out a command of the primary. */
+  readonly apply: (argv: Argv, db: number) => void
+  /** The history has another id now: our own replicas must ask for it. */
+  readonly historyChanged: () => void
+  /** Bytes of the stream have come, or the link is up or down. */
+  readonly progressed: () => void
+}
+
+/** Between attempts, connecting, introducing itself, receiving a snapshot, following. As ROLE calls them. */
+export type LinkState = 'connect' | 'connecting' | 'handshake' | 'sync' | 'connected'
+
+const RETRY_MS = 1000
+const ACK_MS = 1000
+const NEWLINE_MS = 1000
+const NEWLINE = Buffer.from('\n')
+const LF = 0x0a
+/** No reply of a handshake is longer. */
+const MAX_LINE = 64 * 1024
+
+export class ReplicaSide {
+  readonly host: string
+  readonly port: number
+  readonly #parts: ReplicaParts
+  #state: LinkState = 'connect'
+  #link: Link | undefined
+  #handshake: Handshake | undefined
+  /** What a finished transfer will make of our stream. */
+  #target = { replid: '', offset: 0 }
+  #transfer: Transfer | undefined
+  #applier: Applier | undefined
+  /** An unfinished line of the handshake. */
+  #line: Buffer = Buffer.alloc(0)
+  /** The primary sent what we do not understand: what we have may not be what it thinks. */
+  #resumeForbidden = false
+  #dialedAt = Number.NEGATIVE_INFINITY
+  #lastIoAt: Millis
+  #downSince: Millis
+  #ackedAt = 0
+  #newlineAt = 0
+
+  /** Does nothing before the first `tick`. */
+  constructor(parts: ReplicaParts, host: string, port: number) {
+    this.#parts = parts
+    this.host = host
+    this.port = port
+    this.#lastIoAt = this.#downSince = parts.now()
+  }
+
+  get state(): LinkState {
+    return this.#state
+  }
+
+  get isUp(): boolean {
+    return this.#state === 'connected'
+  }
+
+  /** When the primary last sent anything. */
+  get lastIoAt(): Millis {
+    return this.#lastIoAt
+  }
+
+  /** Since when the link is down; meaningless while it is up. */
+  get downSince(): Millis {
+    return this.#downSince
+  }
+
+  /** Stream bytes that have arrived, those of an unfinished transaction included. */
+  get readOffset(): number {
+    return this.#applier?.received ?? this.#parts.stream.offset
+  }
+
+  /** The snapshot being received. */
+  get transfer(): Transfer | undefined {
+    return this.#transfer
+  }
+
+  /** Several times a second: dials when it is time to, acknowledges, gives up on a silent primary. */
+  tick(): void {
+    const now = this.#parts.now()
+    if (this.#state === 'connect') {
+      if (now - this.#dialedAt >= RETRY_MS) this.#dial(now)
+    } else if (now - this.#lastIoAt > this.#parts.config.values.replTimeout * 1000)
+      this.#lost('timeout: nothing received')
+    else if (this.isUp && now - this.#ackedAt >= ACK_MS) this.#acknowledge()
+  }
+
+  /** Closes the link for good. */
+  stop(): void {
+    this.#disconnect()
+  }
+
+  // --- the connection --------------------------------------------------------------------------------------------------
+
+  #dial(now: Millis): void {
+    const { log, dial } = this.#parts
+    log.notice(`Connecting to MASTER ${this.host}:${this.port}`)
+    this.#state = 'connecting'
+    this.#dialedAt = now
+    this.#lastIoAt = now
+    const link = dial(this.host, this.port, {
+      opened: () => this.#link === link && this.#opened(),
+      received: (chunk) => this.#link === link && this.#received(chunk),
+      closed: (why) => this.#link === link && this.#lost(why),
+    })
+    this.#link = link
+  }
+
+  #opened(): void {
+    const { log, config, stream } = this.#parts
+    log.notice('MASTER <-> REPLICA sync started')
+    this.#state = 'handshake'
+    this.#lastIoAt = this.#parts.now()
+    const resumeAt = this.#resumeForbidden ? undefined : { replid: stream.replid, next: stream.offset + 1 }
+    if (resumeAt !== undefined)
+      log.notice(`Trying a partial resynchronization (request ${resumeAt.replid}:${resumeAt.next}).`)
+    this.#handshake = new Handshake({
+      settings: config.values,
+      resumeAt,
+      log,
+      send: (bytes) => this.#link?.write(bytes),
+    })
+  }
+
+  #received(chunk: Buffer): void {
+    this.#lastIoAt = this.#parts.now()
+    const link = this.#link
+    try {
+      let rest: Buffer | undefined = chunk
+      while (rest !== undefined && rest.length > 0 && this.#link === link) rest = this.#take(rest)
+    } catch (error) {
+      if (error instanceof ProtocolError) this.#resumeForbidden = true
+      else if (!(error instanceof RdbError)) throw error
+      this.#lost(error.message)
+    }
+    this.#parts.progressed()
+  }
+
+  /** Gives bytes to whoever reads now; what it leaves is for who reads next. */
+  #take(bytes: Buffer): Buffer | undefined {
+    if (this.#applier !== undefined) {
+      this.#applier.take(bytes)
+      return undefined
+    }
+    if (this.#transfer !== undefined) return this.#load(this.#transfer, bytes)
+    return this.#reply(bytes)
+  }
+
+  /** The connection is gone or of no use. The next attempt comes at once, unless the last one was just now. */
+  #lost(why: string): void {
+    this.#parts.log.warning(`MASTER <-> REPLICA link to ${this.host}:${this.port} lost: ${why}`)
+    this.#disconnect()
+    this.tick()
+    this.#parts.progressed()
+  }
+
+  #disconnect(): void {
+    if (this.isUp) this.#downSince = this.#parts.now()
+    const link = this.#link
+    this.#link = undefined
+    this.#handshake = undefined
+    this.#transfer = undefined
+    this.#applier = undefined
+    this.#line = Buffer.alloc(0)
+    this.#state = 'connect'
+    link?.close()
+  }
+
+  // --- handshake -------------------------------------------------------------------------------------------------------
+
+  /** Takes one line; bare newlines only say that the primary is alive. */
+  #reply(bytes: Buffer): Buffer | undefined {
+    const end = bytes.indexOf(LF)
+    const line = Buffer.concat([this.#line, end < 0 ? bytes : bytes.subarray(0, end)])
+    if (line.length > MAX_LINE) throw new ProtocolError('no end to a reply in the handshake')
+    this.#line = end < 0 ? line : Buffer.alloc(0)
+    if (end < 0) return undefined
+    const text = line.toString('latin1').trimEnd()
+    const result = text === '' ? undefined : this.#handshake?.line(text)
+    if (result !== undefined) this.#settled(result)
+    return bytes.subarray(end + 1)
+  }
+
+  #settled(result: HandshakeResult): void {
+    const { log, stream, load, historyChanged } = this.#parts
+    this.#handshake = undefined
+    if (result.type === 'refused') return this.#lost(result.why)
+    if (result.type === 'full') {
+      log.notice(`Full resync from master: ${result.replid}:${result.offset}`)
+      this.#state = 'sync'
+      this.#target = result
+      this.#transfer = new Transfer(load())
+      return
+    }
+    log.notice('Successful partial resynchronization with master.')
+    if (stream.resume(result.replid ?? stream.replid)) {
+      log.notice(`Master replication ID changed to ${stream.replid}`)
+      historyChanged()
+    }
+    this.#follow(stream.db)
+  }
+
+  // --- snapshot --------------------------------------------------------------------------------------------------------
+
+  #load(transfer: Transfer, bytes: Buffer): Buffer | undefined {
+    const rest = transfer.take(bytes)
+    if (rest === undefined) {
+      this.#stayAlive()
+      return undefined
+    }
+    const { log, stream, historyChanged } = this.#parts
+    transfer.commit()
+    this.#transfer = undefined
+    this.#resumeForbidden = false
+    stream.adopt(this.#target.replid, this.#target.offset, transfer.db)
+    if (transfer.libraries > 0) log.warning(`${transfer.libraries} function libraries of the primary were left out`)
+    log.notice(`MASTER <-> REPLICA sync: Finished with success, keys loaded: ${transfer.keys}`)
+    historyChanged()
+    this.#follow(transfer.db)
+    return rest
+  }
+
+  /** A primary waits for our ACK while we load; a newline tells it that we still do. */
+  #stayAlive(): void {
+    const now = this.#parts.now()
+    if (now - this.#newlineAt < NEWLINE_MS) return
+    this.#newlineAt = now
+    this.#link?.write(NEWLINE)
+  }
+
+  // --- stream ----------------------------------------------------------------------------------------------------------
+
+  #follow(db: number): void {
+    const { stream, apply } = this.#parts
+    this.#state = 'connected'
+    this.#applier = new Applier({ stream, apply, acknowledge: () => this.#acknowledge() }, db)
+    this.#acknowledge()
+  }
+
+  #acknowledge(): void {
+    this.#ackedAt = this.#parts.now()
+    this.#link?.write(encodeRequest(['REPLCONF', 'ACK', String(this.#parts.stream.offset)]))
+  }
+}

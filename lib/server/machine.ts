@@ -1,0 +1,29 @@
+/** What the operating system knows about this process, and what only it can do to it. */
+import os from 'node:os'
+
+export const pid = process.pid
+export const executable = process.execPath
+export const osName = `${os.type()} ${os.release()} ${os.machine()}`
+export const totalMemory = os.totalmem()
+
+/** Bytes: resident, and of the JavaScript heap with the buffers outside it. */
+export function memoryInUse(): { resident: number; used: number } {
+  const { rss, heapUsed, external } = process.memoryUsage()
+  return { resident: rss, used: heapUsed + external }
+}
+
+/** Seconds of processor time since the start. */
+export function cpuTime(): { user: number; system: number } {
+  const { user, system } = process.cpuUsage()
+  return { user: user / 1e6, system: system / 1e6 }
+}
+
+/** Stops everything in this process, event loop included, as DEBUG SLEEP demands. */
+export function sleepHard(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+/** Ends the process without any clean-up: nothing is flushed, nobody is told. */
+export function crash(): void {
+  process.kill(process.pid, 'SIGSEGV')
+}
