@@ -33,10 +33,10 @@ export function acceptClaims(c: Cluster, claimant: ClusterNode, epoch: Epoch, sl
   const mayFollow = c.options.allowReplicaMigration || outcome.claimed === outcome.takenFromUs
   const grandPrimary = c.myself.primary?.primary
   if (outcome.takenFromUs > 0 && ours?.slotCount === 0 && mayFollow) {
-    log(c, 'notice', `Configuration change detected. Reconfiguring myself as a replica of ${claimant.id}`)
+    log(c, 'warning', `Configuration change detected. Reconfiguring myself as a replica of ${claimant.id}`)
     reconfigure(c, claimant)
   } else if (grandPrimary && grandPrimary !== c.myself) {
-    log(c, 'notice', `I'm a sub-replica! Reconfiguring myself as a replica of grandmaster ${grandPrimary.id}`)
+    log(c, 'warning', `I'm a sub-replica! Reconfiguring myself as a replica of grandmaster ${grandPrimary.id}`)
     reconfigure(c, grandPrimary)
   } else if (outcome.dirty.length > 0) {
     // The new owner has the truth. A node that turns replica needs no purge, it is about to get all data anew.

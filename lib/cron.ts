@@ -1,9 +1,10 @@
 /** Every timer of a node: the cluster tick, expiry, idle clients, waits with a deadline, replication's second hand. */
+
+import { activeExpireCycle } from '../store/expire.ts'
 import type { Millis } from './base/brand.ts'
 import { wallClock } from './base/clock.ts'
 import type { Driver } from './driver.ts'
 import type { Server } from './server/server.ts'
-import { activeExpireCycle } from '../store/expire.ts'
 
 const TICK_MS = 100
 /** The longest timer Node has; a wait that is longer is looked at again then. */
@@ -23,7 +24,8 @@ export function startCron(server: Server, driver: Driver | undefined): Cron {
     server.refreshClock()
     driver?.feed({ type: 'tick' })
     server.pause.expire(server.now)
-    server.stats.sample(server.now)
+    server.stats.sample(server.now, process.memoryUsage.rss())
+    server.replication.tick(server.now)
     expireKeys(server)
     if (ticks % 10 === 0) everySecond(server)
     server.endTurn()
@@ -50,7 +52,6 @@ export function startCron(server: Server, driver: Driver | undefined): Cron {
 }
 
 function everySecond(server: Server): void {
-  server.replication.everySecond()
   const { timeout } = server.config.values
   for (const client of server.clients.values()) {
     const exempt = client.replica || client.primary || client.blocked !== undefined || client.subscriber

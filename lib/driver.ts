@@ -10,6 +10,7 @@ import { step } from '../bus/step.ts'
 import { createTransport, type Transport, type TransportOptions } from '../bus/transport.ts'
 import type { NodesFile } from '../store/nodes-file.ts'
 import { unreachable } from './base/assert.ts'
+import type { Millis } from './base/brand.ts'
 import { wallClock } from './base/clock.ts'
 import { keyFromText } from './base/key.ts'
 import type { Log } from './base/log.ts'
@@ -40,7 +41,8 @@ export function localFacts(server: () => Server, buffered: LocalFacts['bufferedO
       return server().replication.isReplica
     },
     get primaryLastSeenAt() {
-      return server().replication.lastSeenAt
+      const { link } = server().replication
+      return link === undefined ? (0 as Millis) : link.isUp ? link.lastIoAt : link.downSince
     },
     get loading() {
       return server().loading
@@ -153,7 +155,7 @@ export class Driver implements ClusterDoor {
       case 'send':
         return this.#transport.send(effect.links, encode(effect.message))
       case 'follow':
-        return server.replication.follow(this.#primaryAddress(effect))
+        return server.replication.follow(effect.ip, this.#primaryPort(effect))
       case 'lead':
         return server.replication.lead()
       case 'purge':
@@ -163,8 +165,10 @@ export class Driver implements ClusterDoor {
       case 'slots-lost':
         return server.pubsub.dropSlots(server, effect.slots)
       case 'pause-writes':
+        server.replication.primary.pingsPaused = true
         return server.pause.pauseForFailover(effect.until)
       case 'resume-writes':
+        server.replication.primary.pingsPaused = false
         return server.pause.resumeFailover()
       case 'publish':
         return deliver(server, effect)
@@ -190,10 +194,9 @@ export class Driver implements ClusterDoor {
   }
 
   /** Where replication dials: the TLS port under tls-replication, whichever of the two ports the bus speaks of. */
-  #primaryAddress(effect: Extract<Effect, { type: 'follow' }>): { host: string; port: number } {
+  #primaryPort(effect: Extract<Effect, { type: 'follow' }>): number {
     const { tlsReplication, tlsCluster } = this.#server.config.values
-    const port = tlsReplication === tlsCluster || effect.otherPort === 0 ? effect.port : effect.otherPort
-    return { host: effect.ip, port }
+    return tlsReplication === tlsCluster || effect.otherPort === 0 ? effect.port : effect.otherPort
   }
 
   /** Keys of slots that went to another shard: deleted here, and by DEL on our replicas too. */

@@ -34,6 +34,10 @@ export const BUSY_KEY = error('BUSYKEY Target key name already exists.')
 export const DB_RANGE = error('ERR DB index is out of range')
 export const UNBLOCKED = error('UNBLOCKED client unblocked via CLIENT UNBLOCK')
 
+export const FORCED_UNBLOCK = error(
+  'UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)',
+)
+
 export const wrongArity = (name: string): ClientError => error(`ERR wrong number of arguments for '${name}' command`)
 export const invalidExpire = (command: string): ClientError => error(`ERR invalid expire time in '${command}' command`)
 /** Any other `ERR`. */

@@ -13,6 +13,8 @@ import { CommandTable } from './commands/table.ts'
 import { CLUSTER_DIRECTIVES, type Config, clusterOptions, tlsOptions } from './config.ts'
 import { type Cron, startCron } from './cron.ts'
 import { Driver, localFacts } from './driver.ts'
+import { loadBeside, snapshotOf } from './replication/dataset.ts'
+import { dialer } from './replication/dial.ts'
 import { Replication } from './replication/role.ts'
 import { type Listener, listen } from './server/listener.ts'
 import { Server } from './server/server.ts'
@@ -42,8 +44,21 @@ export class Node {
     const { config, log } = parts
     const keyspace = new Keyspace({ databases: config.values.clusterEnabled ? 1 : config.values.databases })
     const commands = new CommandTable(FAMILIES, new Map(config.renames))
-    const replication = new Replication({ config, log, keyspace, random: systemRandom, server: () => this.server })
+    const replication = new Replication({
+      config,
+      log,
+      random: systemRandom,
+      now: wallClock,
+      dial: dialer(() => (config.values.tlsReplication ? tlsOptions(config, 'client') : undefined)),
+      snapshot: () => snapshotOf(keyspace),
+      load: () => loadBeside(keyspace),
+    })
     this.server = new Server({ config, log, commands, keyspace, replication })
+    replication.host = {
+      apply: (argv, db) => this.server.apply(argv, db),
+      roleChanged: (isReplica) => this.server.roleChanged(isReplica),
+      linkChanged() {},
+    }
   }
 
   /** Opens nodes.conf, then the ports. Rejects with a StartupError and leaves nothing open when it cannot. */
@@ -60,7 +75,8 @@ export class Node {
       log.warning('Server initialized')
       await this.#listen()
       this.#driver?.feed({ type: 'loaded', slotsWithKeys: [] })
-      server.replication.start()
+      const { replicaof } = config.values
+      if (replicaof !== undefined) server.replication.follow(replicaof.host, replicaof.port)
       log.notice('Ready to accept connections')
     } catch (error) {
       await this.stop()
@@ -73,7 +89,7 @@ export class Node {
     this.#cron?.stop()
     const closing = this.#listener?.close()
     this.server.endTurn()
-    this.server.replication.stop()
+    this.server.replication.link?.stop()
     for (const client of [...this.server.clients.values()]) this.server.disconnect(client)
     await this.#driver?.close()
     await closing

@@ -1,8 +1,8 @@
 /** The data: numbered databases of keys, their values and their deadlines. All changes pass through here, so this is
  *  where dirtiness is counted, slots are indexed and watchers are told. Inside, for now, a Map of latin1 names. */
 import type { Millis } from '../lib/base/brand.ts'
-import { SLOT_COUNT } from '../lib/base/brand.ts'
 import type { Key } from '../lib/base/key.ts'
+import { type Member, Roster } from './roster.ts'
 import type { Value } from './value.ts'
 
 /** What the keyspace tells the node around it. */
@@ -17,9 +17,11 @@ export interface KeyspaceHooks {
  *  replication offset has to stand still. */
 export type ExpiryMode = 'remove' | 'hide' | 'ignore'
 
-interface Entry {
+interface Entry extends Member {
+  readonly name: string
+  readonly slot: number
   value: Value
-  /** 0 = never. */
+  /** Unix milliseconds; 0 = never. */
   expireAt: number
   /** Last access, for OBJECT IDLETIME: Unix milliseconds. */
   usedAt: number
@@ -42,6 +44,8 @@ export class Keyspace {
   now: Millis = 0 as Millis
   /** Changes since the beginning: a command that moved it has changed data. */
   dirty = 0
+  /** The database the next active expire cycle begins with. */
+  sweepFrom = 0
 
   constructor(options: { databases: number }) {
     this.databases = Array.from({ length: options.databases }, (_, i) => new Database(this, i))
@@ -58,14 +62,20 @@ export class Keyspace {
   }
 }
 
+/** How often RANDOMKEY draws again after a key that is past its deadline and may not be removed. */
+const RANDOM_TRIES = 100
+
 export class Database {
   readonly keyspace: Keyspace
   readonly index: number
   #entries = new Map<string, Entry>()
-  /** Names of keys that have a deadline: what the active cycle samples. */
-  #deadlines = new Set<string>()
-  /** The names of each slot: a key never changes its slot, so a walk over slots is a scan that survives any change. */
-  #slots: (Set<string> | undefined)[] = []
+  #all = new Roster<Entry>('inDatabase')
+  /** The keys of each slot. */
+  #slots: (Roster<Entry> | undefined)[] = []
+  /** The keys that have a deadline. */
+  #deadlines = new Roster<Entry>('inDeadlines')
+  /** Where `sweep` goes on: it has seen the places from here up. */
+  #sweptTo = 0
 
   constructor(keyspace: Keyspace, index: number) {
     this.keyspace = keyspace
@@ -81,8 +91,8 @@ export class Database {
     return this.#deadlines.size
   }
 
-  /** The value of a key, counted as an access. Undefined when missing or past its deadline. */
-  read(key: Key): Value | undefined {
+  /** The value of a key, counted as a hit or miss and, if `touch`, as an access. Undefined when missing or past its deadline. */
+  read(key: Key, touch = true): Value | undefined {
     const entry = this.#live(key)
     const { stats, now } = this.keyspace
     if (entry === undefined) {
@@ -90,7 +100,7 @@ export class Database {
       return undefined
     }
     stats.hits++
-    entry.usedAt = now
+    if (touch) entry.usedAt = now
     return entry.value
   }
 
@@ -109,23 +119,23 @@ export class Database {
   /** Whether the key is there, seen without removing anything or leaving a trace. */
   has(key: Key): boolean {
     const entry = this.#entries.get(key.text())
-    return entry !== undefined && !this.#due(entry)
+    return entry !== undefined && !this.#isDue(entry)
   }
 
   /** Stores a value. `expireAt`: a deadline in Unix milliseconds, 0 for none, or 'keepTtl' to leave it as it is. */
   write(key: Key, value: Value, expireAt: number | KeepTtl): void {
-    const name = key.text()
     const { keyspace } = this
+    const name = key.text()
     const entry = this.#entries.get(name)
-    if (entry === undefined) {
-      const deadline = expireAt === 'keepTtl' ? 0 : expireAt
-      this.#entries.set(name, { value, expireAt: deadline, usedAt: keyspace.now })
-      if (deadline !== 0) this.#deadlines.add(name)
-      this.#indexed(key).add(name)
+    if (entry === undefined) this.#add(key, value, expireAt === 'keepTtl' ? 0 : expireAt)
+    else if (this.#isDue(entry)) {
+      // What is overwritten was gone: nothing of it is kept.
+      this.#expire(entry)
+      this.#add(key, value, expireAt === 'keepTtl' ? 0 : expireAt)
     } else {
       entry.value = value
       entry.usedAt = keyspace.now
-      if (expireAt !== 'keepTtl') this.#setDeadline(name, entry, expireAt)
+      if (expireAt !== 'keepTtl') this.#setDeadline(entry, expireAt)
     }
     keyspace.dirty++
     keyspace.hooks.touched(this.index, name)
@@ -133,10 +143,11 @@ export class Database {
 
   /** Removes a key; false when there was none (one past its deadline is removed as expired and counts as none). */
   remove(key: Key): boolean {
-    if (this.#live(key) === undefined) return false
-    this.#drop(key.text(), key)
+    const entry = this.#live(key)
+    if (entry === undefined) return false
+    this.#drop(entry)
     this.keyspace.dirty++
-    this.keyspace.hooks.touched(this.index, key.text())
+    this.keyspace.hooks.touched(this.index, entry.name)
     return true
   }
 
@@ -149,9 +160,9 @@ export class Database {
   setExpireAt(key: Key, expireAt: number): boolean {
     const entry = this.#live(key)
     if (entry === undefined) return false
-    this.#setDeadline(key.text(), entry, expireAt)
+    this.#setDeadline(entry, expireAt)
     this.keyspace.dirty++
-    this.keyspace.hooks.touched(this.index, key.text())
+    this.keyspace.hooks.touched(this.index, entry.name)
     return true
   }
 
@@ -173,8 +184,9 @@ export class Database {
     const { hooks } = this.keyspace
     const names = this.#entries.keys()
     this.#entries = new Map()
-    this.#deadlines = new Set()
+    this.#all = new Roster('inDatabase')
     this.#slots = []
+    this.#deadlines = new Roster('inDeadlines')
     for (const name of names) hooks.touched(this.index, name)
     this.keyspace.dirty += count
     return count
@@ -183,8 +195,9 @@ export class Database {
   /** Exchanges the contents of two databases. */
   swapWith(other: Database): void {
     ;[this.#entries, other.#entries] = [other.#entries, this.#entries]
-    ;[this.#deadlines, other.#deadlines] = [other.#deadlines, this.#deadlines]
+    ;[this.#all, other.#all] = [other.#all, this.#all]
     ;[this.#slots, other.#slots] = [other.#slots, this.#slots]
+    ;[this.#deadlines, other.#deadlines] = [other.#deadlines, this.#deadlines]
     for (const db of [this, other]) for (const name of db.#entries.keys()) this.keyspace.hooks.touched(db.index, name)
     this.keyspace.dirty++
   }
@@ -192,31 +205,31 @@ export class Database {
   /** Every key, in no particular order, those past their deadline included (`live` says which are not).
    *  Do not change the database meanwhile. */
   *entries(): Generator<{ key: string; value: Value; expireAt: number; live: boolean }> {
-    for (const [key, entry] of this.#entries)
-      yield { key, value: entry.value, expireAt: entry.expireAt, live: !this.#due(entry) }
+    for (const entry of this.#all)
+      yield { key: entry.name, value: entry.value, expireAt: entry.expireAt, live: !this.#isDue(entry) }
   }
 
-  /** A random live key, or undefined when there is none. Keys of crowded slots are drawn less often. */
+  /** A key drawn at random, all alike; undefined when there is none. When almost all are past their deadline and none may be
+   *  removed, it can be one of those, as on a real replica. */
   randomKey(float: () => number): string | undefined {
-    const start = Math.floor(float() * SLOT_COUNT)
-    for (let i = 0; i < SLOT_COUNT && this.#entries.size > 0; i++) {
-      const names = this.#slots[(start + i) % SLOT_COUNT]
-      if (names === undefined) continue
-      const alive = [...names].filter((name) => !this.#due(this.#entries.get(name)!))
-      if (alive.length > 0) return alive[Math.floor(float() * alive.length)]
+    for (let tries = RANDOM_TRIES; this.#all.size > 0; tries--) {
+      const entry = this.#all.at(Math.floor(float() * this.#all.size))
+      if (!this.#isDue(entry)) return entry.name
+      if (this.keyspace.expiry === 'remove') this.#expire(entry)
+      else if (tries === 0) return entry.name
     }
     return undefined
   }
 
-  /** One step of SCAN: the names of whole slots from `cursor` on until there are at least `count`, and the next cursor,
-   *  0 at the end. Names past their deadline are included. */
+  /** One step of SCAN: about `count` names, those past their deadline included, and the cursor to go on with. 0 begins and
+   *  0 ends. Every key that was there from the first step to the last is named at least once. */
   scan(cursor: number, count: number): { next: number; names: string[] } {
+    const { size } = this.#all
+    const from = cursor === 0 ? size : Math.min(cursor, size)
+    const next = Math.max(0, from - count)
     const names: string[] = []
-    for (let slot = cursor; slot < SLOT_COUNT; slot++) {
-      if (names.length >= count) return { next: slot, names }
-      for (const name of this.#slots[slot] ?? []) names.push(name)
-    }
-    return { next: 0, names }
+    for (let place = from - 1; place >= next; place--) names.push(this.#all.at(place).name)
+    return { next, names }
   }
 
   /** Number of keys of a slot. */
@@ -227,65 +240,75 @@ export class Database {
   /** Up to `most` keys of a slot. */
   keysInSlot(slot: number, most = Number.POSITIVE_INFINITY): string[] {
     const names: string[] = []
-    for (const name of this.#slots[slot] ?? []) {
+    for (const { name } of this.#slots[slot] ?? []) {
       if (names.length >= most) break
       names.push(name)
     }
     return names
   }
 
-  /** The active cycle's sample: up to `most` names of keys that have a deadline, oldest entries first. */
-  *deadlines(most: number): Generator<{ key: string; expireAt: number }> {
-    let left = most
-    for (const key of this.#deadlines) {
-      if (left-- <= 0) return
-      yield { key, expireAt: this.#entries.get(key)!.expireAt }
+  /** Looks at up to `most` keys that have a deadline, going on where the last sweep ended, and removes those whose time has
+   *  come: returns how many. Every key has its turn before any has its second. */
+  sweep(most: number): number {
+    let removed = 0
+    for (let left = Math.min(most, this.#deadlines.size); left > 0; left--) {
+      if (this.#sweptTo === 0 || this.#sweptTo > this.#deadlines.size) this.#sweptTo = this.#deadlines.size
+      const entry = this.#deadlines.at(--this.#sweptTo)
+      if (!this.#isDue(entry)) continue
+      this.#expire(entry)
+      removed++
     }
+    return removed
   }
 
   /** The entry unless it is missing or past its deadline; removes it in the latter case if the mode allows. */
   #live(key: Key): Entry | undefined {
     const entry = this.#entries.get(key.text())
-    if (entry === undefined || !this.#due(entry)) return entry
-    if (this.keyspace.expiry === 'remove') this.#expire(key.text(), key)
+    if (entry === undefined || !this.#isDue(entry)) return entry
+    if (this.keyspace.expiry === 'remove') this.#expire(entry)
     return undefined
   }
 
-  /** Removes a key whose deadline passed and tells the replicas. */
-  #expire(name: string, key: Key): void {
-    this.#drop(name, key)
-    this.keyspace.stats.expired++
-    this.keyspace.hooks.touched(this.index, name)
-    this.keyspace.hooks.expired(this.index, name)
-  }
-
-  #due(entry: Entry): boolean {
+  #isDue(entry: Entry): boolean {
     return entry.expireAt !== 0 && entry.expireAt <= this.keyspace.now && this.keyspace.expiry !== 'ignore'
   }
 
-  #drop(name: string, key: Key): void {
-    this.#entries.delete(name)
-    this.#deadlines.delete(name)
-    const slot = key.slot()
-    const names = this.#slots[slot]
-    names?.delete(name)
-    if (names?.size === 0) this.#slots[slot] = undefined
+  /** Removes a key whose deadline has passed; tells the replicas, unless they are told by somebody else. */
+  #expire(entry: Entry): void {
+    const { keyspace } = this
+    this.#drop(entry)
+    keyspace.stats.expired++
+    keyspace.hooks.touched(this.index, entry.name)
+    if (keyspace.expiry === 'remove') keyspace.hooks.expired(this.index, entry.name)
   }
 
-  #setDeadline(name: string, entry: Entry, expireAt: number): void {
-    if (expireAt === 0) {
-      if (entry.expireAt !== 0) this.#deadlines.delete(name)
-    } else if (entry.expireAt === 0) this.#deadlines.add(name)
-    entry.expireAt = expireAt
-  }
-
-  #indexed(key: Key): Set<string> {
+  #add(key: Key, value: Value, expireAt: number): void {
     const slot = key.slot()
-    let names = this.#slots[slot]
-    if (names === undefined) {
-      names = new Set()
-      this.#slots[slot] = names
+    const usedAt = this.keyspace.now
+    const entry = { name: key.text(), slot, value, expireAt, usedAt, inDatabase: 0, inSlot: 0, inDeadlines: 0 }
+    this.#entries.set(entry.name, entry)
+    this.#all.add(entry)
+    let inSlot = this.#slots[slot]
+    if (inSlot === undefined) {
+      inSlot = new Roster('inSlot')
+      this.#slots[slot] = inSlot
     }
-    return names
+    inSlot.add(entry)
+    if (expireAt !== 0) this.#deadlines.add(entry)
+  }
+
+  #drop(entry: Entry): void {
+    this.#entries.delete(entry.name)
+    this.#all.remove(entry)
+    const inSlot = this.#slots[entry.slot]!
+    inSlot.remove(entry)
+    if (inSlot.size === 0) this.#slots[entry.slot] = undefined
+    if (entry.expireAt !== 0) this.#deadlines.remove(entry)
+  }
+
+  #setDeadline(entry: Entry, expireAt: number): void {
+    if (expireAt !== 0 && entry.expireAt === 0) this.#deadlines.add(entry)
+    else if (expireAt === 0 && entry.expireAt !== 0) this.#deadlines.remove(entry)
+    entry.expireAt = expireAt
   }
 }

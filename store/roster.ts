@@ -1,16 +1,20 @@
-/** A set of things that can be drawn from at random and walked while it changes. */
+/** A set that can be drawn from at random and walked while it changes. */
 
-/** Which slots of its members a roster keeps their places in: one thing may stand in several rosters. */
-export type Place<T> = { [K in keyof T]-?: T[K] extends number ? K : never }[keyof T]
+/** What stands in rosters: one place for each roster it can be in. */
+export interface Member {
+  inDatabase: number
+  inSlot: number
+  inDeadlines: number
+}
 
-/** Members lie in one array without holes; each knows its place, so adding, removing and drawing take constant time.
- *  What leaves is replaced by the last member. That only ever moves a member down, which is why a walk from the end to
- *  the beginning meets every member that was there all the time, whatever comes and goes meanwhile. */
-export class Roster<T extends Record<P, number>, P extends string & Place<T>> {
-  readonly #place: P
+/** Members lie in one array without holes and know their places, so adding, removing and drawing take constant time.
+ *  Who leaves is replaced by the last member. That only ever moves a member down, which is why a walk from the end to the
+ *  beginning meets every member that was there all the time, whatever comes and goes meanwhile. */
+export class Roster<T extends Member> {
+  readonly #place: keyof Member
   readonly #members: T[] = []
 
-  constructor(place: P) {
+  constructor(place: keyof Member) {
     this.#place = place
   }
 
@@ -20,7 +24,7 @@ export class Roster<T extends Record<P, number>, P extends string & Place<T>> {
 
   /** Adds what is not a member yet. */
   add(member: T): void {
-    member[this.#place] = this.#members.length as T[P]
+    member[this.#place] = this.#members.length
     this.#members.push(member)
   }
 
@@ -33,7 +37,7 @@ export class Roster<T extends Record<P, number>, P extends string & Place<T>> {
     last[this.#place] = place
   }
 
-  /** The member at a place below `size`. Walk down: see above. */
+  /** The member at a place below `size`. */
   at(place: number): T {
     return this.#members[place]!
   }

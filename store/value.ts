@@ -1,11 +1,14 @@
 /** What a key can hold. The other types arrive as further members of the union. */
+import { unreachable } from '../lib/base/assert.ts'
 import { parseInt64 } from '../lib/base/bytes.ts'
+import { copyString } from './types/string.ts'
 
 /** A byte string. `bytes` is never written into after it was stored: readers may keep it. */
 export interface StringValue {
   readonly type: 'string'
   readonly bytes: Buffer
-  /** It grew in place (APPEND, SETRANGE): OBJECT ENCODING says raw whatever its length. */
+  /** It grew in place (APPEND, SETRANGE): OBJECT ENCODING says raw whatever its length. The memory behind `bytes` is then
+   *  its own to the last byte, room to grow included. */
   readonly raw: boolean
 }
 
@@ -21,4 +24,14 @@ export function encodingName(value: Value): string {
   if (value.raw) return 'raw'
   if (bytes.length <= 20 && parseInt64(bytes) !== undefined) return 'int'
   return bytes.length <= 44 ? 'embstr' : 'raw'
+}
+
+/** A value for another key: the two may change independently. */
+export function copyValue(value: Value): Value {
+  switch (value.type) {
+    case 'string':
+      return copyString(value)
+    default:
+      return unreachable(value.type)
+  }
 }

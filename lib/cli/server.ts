@@ -1,6 +1,7 @@
 /** `rookery server`: one node as a process, started, logged and signalled like redis-server. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+
 import { spawn } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { wallClock } from '../base/clock.ts'
 import { createLog, type Log, logSink } from '../base/log.ts'
 import { type Config, ConfigError, configFromArguments } from '../config.ts'

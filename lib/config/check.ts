@@ -64,15 +64,15 @@ export const ipv4 = (text: string): Refusal => (text === '' || IPV4.test(text) ?
 export const ipv6 = (text: string): Refusal =>
   text === '' || (/^[0-9a-fA-F:.]{2,45}$/.test(text) && text.split(':').length > 2) ? undefined : 'Invalid IPv6 address'
 
-/** Takes any integer of `directive` and keeps the nearest one in [min, max], without a word, as a real server does with hz. */
-export function clamped(directive: Directive<number>, min: number, max: number): Directive<number> {
+/** Keeps the nearest number in [min, max] to the one given, without a word, as a real server does with hz. */
+export function clamped(directive: Directive<number>, min: number, max = Number.POSITIVE_INFINITY): Directive<number> {
   return {
     ...directive,
     read(words, context) {
       const reading = directive.read(words, context)
       if (typeof reading === 'string') return reading
       const value = Math.min(Math.max(reading.value, min), max)
-      return { value, text: String(value) }
+      return value === reading.value ? reading : { value, text: String(value) }
     },
   }
 }

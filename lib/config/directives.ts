@@ -181,7 +181,7 @@ export const DIRECTIVES = {
   'replica-announce-port': integer('0', 0, 65535, aka('slave-announce-port')),
   'repl-ping-replica-period': integer('10', 1, I32_MAX, aka('repl-ping-slave-period')),
   'repl-timeout': integer('60', 1, I32_MAX),
-  'repl-backlog-size': memory('1048576', 1, I64_MAX),
+  'repl-backlog-size': check.clamped(memory('1048576', 1, I64_MAX), 16384),
   'repl-backlog-ttl': integer('3600', 0, I64_MAX),
   'repl-disable-tcp-nodelay': bool('no'),
   'repl-diskless-sync': bool('yes', idle),

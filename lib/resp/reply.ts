@@ -7,8 +7,6 @@ const FIRST_SIZE = 4 * 1024
 export class Reply {
   /** RESP3 after HELLO 3. */
   resp3 = false
-  /** Replies are produced and thrown away: CLIENT REPLY OFF, and the connection to our primary. */
-  muted = false
   #buffer: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
   #at = 0
   /** Finished parts that must leave before #buffer[0, #at). */

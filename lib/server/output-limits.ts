@@ -12,7 +12,7 @@ export function limitClass(client: Client): 'normal' | 'replica' | 'pubsub' {
 
 /** Whether a client has to go: too much at once, or a little less for too long. The log is told. */
 export function overLimit(server: Server, client: Client): boolean {
-  if (client.primary) return false
+  if (client.primary || client.replica) return false
   const { hard, soft, softSeconds } = server.config.values.clientOutputBufferLimit[limitClass(client)]
   const bytes = client.wire.buffered + client.reply.length
   const overSoft = soft > 0 && bytes >= soft

@@ -8,7 +8,7 @@ import type { Log } from '../base/log.ts'
 import { type Random, systemRandom } from '../base/random.ts'
 import type { CommandEntry, CommandTable } from '../commands/table.ts'
 import type { Config } from '../config.ts'
-import { type ClientError, fail } from '../errors.ts'
+import { type ClientError, FORCED_UNBLOCK, fail } from '../errors.ts'
 import { KeyLocks } from '../migrate/locks.ts'
 import type { Replication } from '../replication/role.ts'
 import type { Argv } from '../resp/argv.ts'
@@ -154,6 +154,21 @@ export class Server {
     this.pubsub.forget(client)
     if (client.replica) this.replication.replicaLeft(client)
     client.wire.destroy()
+  }
+
+  /** The node became a replica or a primary. A wait on a node that stopped being a primary would never end: its clients
+   *  are told and leave. */
+  roleChanged(isReplica: boolean): void {
+    this.log.role = isReplica ? 'S' : 'M'
+    this.refreshClock()
+    if (!isReplica) return
+    for (const client of this.clients.values()) {
+      if (client.blocked === undefined || !ENDED_BY_DEMOTION.has(client.blocked.kind)) continue
+      this.replyError(client, FORCED_UNBLOCK)
+      client.closing = true
+      this.unblock(client)
+      this.flushLater(client)
+    }
   }
 
   /** Lets the client wait; `unblock` or the timeout ends it. */
@@ -307,6 +322,8 @@ export class Server {
 const isLocal = (client: Client): boolean =>
   client.address.startsWith('127.') || client.address.startsWith('[::1]') || client.address.startsWith('/')
 
+const ENDED_BY_DEMOTION: ReadonlySet<Blocked['kind']> = new Set(['wait', 'key'])
+
 /** A client without a connection. */
 function internalClient(): Client {
   const wire: Wire = { write: () => true, buffered: 0, pause() {}, resume() {}, end() {}, destroy() {} }
@@ -321,6 +338,5 @@ function internalClient(): Client {
   })
   client.primary = true
   client.authenticated = true
-  client.reply.muted = true
   return client
 }

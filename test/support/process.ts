@@ -119,16 +119,20 @@ export class Server {
     await this.start()
   }
 
-  /** Kills it and forgets its files. */
+  /** Kills it and removes its files. */
   async remove(): Promise<void> {
     await this.kill()
     this.erase()
   }
 
-  /** As `remove`, at the end of our own process, when there is no time to wait. */
-  erase(): void {
+  /** SIGKILL without waiting: for the end of our own process. */
+  abandon(): void {
     this.child?.kill('SIGKILL')
-    rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  /** Removes the files of a killed server. It may still be writing its last one, hence the retries. */
+  erase(): void {
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
     servers.delete(this)
   }
 }
@@ -165,7 +169,10 @@ function confText(conf: Conf): string {
   return lines.join('')
 }
 
+// All are killed before any directory is removed: a removal may fail, and must not leave the rest running.
 process.once('exit', () => {
+  for (const server of servers) server.abandon()
   for (const server of servers) server.erase()
 })
-for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+// A signal ends a process without 'exit', so it is turned into one. SIGINT too: mocha's own handler gives up at the second Ctrl-C.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))

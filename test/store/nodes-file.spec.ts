@@ -1,0 +1,179 @@
+/** A small file replaced as a whole, and owned by one process. */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { lockFile } from '../../store/file-lock.ts'
+import { openNodesFile } from '../../store/nodes-file.ts'
+
+const MODULE = new URL('../../store/nodes-file.js', import.meta.url).href
+
+describe('nodes.conf on disk', () => {
+  let folder: string
+  let path: string
+  const children = new Set<ChildProcess>()
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'rookery-nodes-'))
+    path = join(folder, 'nodes.conf')
+  })
+  afterEach(() => {
+    for (const child of children) child.kill('SIGKILL')
+    children.clear()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  /** Another process that opens the file, runs `body`, says what came of it and stays. */
+  async function another(body = '', launch: readonly string[] = [process.execPath]): Promise<[ChildProcess, string]> {
+    const script = `import { openNodesFile } from ${JSON.stringify(MODULE)}
+      try { const file = await openNodesFile(${JSON.stringify(path)}); ${body}; console.log('open') }
+      catch (error) { console.log(error.message) }
+      setInterval(() => {}, 1000)`
+    const [program, ...args] = [...launch, '--input-type=module', '--eval', script]
+    const child = spawn(program!, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    children.add(child)
+    const [said] = await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])
+    return [child, String(said).trim()]
+  }
+
+  const kill = async (child: ChildProcess): Promise<void> => {
+    const gone = once(child, 'exit')
+    child.kill('SIGKILL')
+    await gone
+  }
+
+  it('is read as it was written, and is nothing before', async () => {
+    const file = await openNodesFile(path)
+    assert.equal(file.read(), undefined)
+    file.write('one\n', true)
+    assert.equal(file.read(), 'one\n')
+    file.write('second, and shorter is no trouble', false)
+    file.write('2', false)
+    assert.equal(file.read(), '2')
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => !name.includes('.lock')),
+      ['nodes.conf'],
+    )
+    await file.close()
+  })
+
+  it('keeps the old text when the disk is full', async function () {
+    if (!existsSync('/dev/full')) this.skip()
+    const file = await openNodesFile(path)
+    file.write('precious', true)
+    symlinkSync('/dev/full', `${path}.tmp`)
+    assert.throws(() => file.write('new text', true), { code: 'ENOSPC' })
+    assert.equal(file.read(), 'precious')
+    file.write('after room was made', true)
+    assert.equal(file.read(), 'after room was made')
+    await file.close()
+  })
+
+  it('keeps the old text when no new file can be made', async () => {
+    const file = await openNodesFile(path)
+    file.write('precious', true)
+    mkdirSync(`${path}.tmp`)
+    assert.throws(() => file.write('new text', true), { code: 'EISDIR' })
+    assert.equal(file.read(), 'precious')
+    await file.close()
+  })
+
+  it('leaves no draft behind when the new file cannot take its name', async () => {
+    const file = await openNodesFile(path)
+    mkdirSync(path)
+    assert.throws(() => file.write('new text', true))
+    assert.equal(existsSync(`${path}.tmp`), false)
+    await file.close()
+  })
+
+  it('keeps the old text when the process dies in the middle of a write', async function () {
+    if (process.platform === 'win32') this.skip()
+    writeFileSync(path, 'precious')
+    // The kernel kills with SIGXFSZ whoever writes past the limit; Node does not mind other files, they are pipes.
+    const limited = ['/bin/sh', '-c', 'ulimit -f 8; exec "$0" "$@"', process.execPath]
+    const [child, said] = await another("file.write('x'.repeat(1e6), false)", limited)
+    assert.notEqual(said, 'open')
+    await kill(child).catch(() => {})
+    const file = await openNodesFile(path)
+    assert.equal(file.read(), 'precious')
+    file.write('next', true)
+    assert.equal(file.read(), 'next')
+    await file.close()
+  })
+
+  it('stays behind a symbolic link', async () => {
+    const real = join(folder, 'real.conf')
+    writeFileSync(real, 'old')
+    symlinkSync(real, path)
+    const file = await openNodesFile(path)
+    file.write('new', true)
+    assert.equal(readFileSync(real, 'utf8'), 'new')
+    assert.ok(lstatSync(path).isSymbolicLink())
+    await file.close()
+  })
+
+  it('is refused to a second owner, in this process and in another one', async () => {
+    const file = await openNodesFile(path)
+    const refusal =
+      `Sorry, the cluster configuration file ${path} is already used by a different Redis Cluster node. ` +
+      'Please make sure that different nodes use different cluster configuration files.'
+    await assert.rejects(openNodesFile(path), { message: refusal })
+    assert.equal((await another())[1], refusal)
+    await file.close()
+    await (await openNodesFile(path)).close()
+  })
+
+  it('belongs to a stopped process, and to nobody once that is killed', async function () {
+    if (process.platform === 'win32') this.skip()
+    const [owner, said] = await another()
+    assert.equal(said, 'open')
+    owner.kill('SIGSTOP')
+    await assert.rejects(openNodesFile(path), /already used/)
+    await kill(owner)
+    const file = await openNodesFile(path)
+    await file.close()
+    assert.deepEqual(readdirSync(folder), process.platform === 'linux' ? [] : ['nodes.conf.lock'])
+  })
+
+  it('has at most one owner however many start at once', async () => {
+    for (let round = 0; round < 20; round++) {
+      const starts = await Promise.allSettled([1, 2, 3, 4].map(() => openNodesFile(path)))
+      const owners = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
+      assert.ok(owners.length <= 1, `${owners.length} owners`)
+      for (const owner of owners) await owner.close()
+    }
+  })
+
+  it('can lie deeper than an address of a socket can say', async () => {
+    path = join(folder, 'x'.repeat(120), 'nodes.conf')
+    mkdirSync(join(folder, 'x'.repeat(120)))
+    const file = await openNodesFile(path)
+    await assert.rejects(openNodesFile(path), /already used/)
+    await file.close()
+  })
+
+  it('is locked elsewhere when its file system knows no sockets', async function () {
+    if (process.platform !== 'linux' || process.getuid?.() !== 0) this.skip()
+    const place = `/sys/rookery-${process.pid}.conf`
+    const lock = await lockFile(place)
+    assert.ok(lock)
+    assert.equal(await lockFile(place), undefined)
+    await lock.release()
+  })
+
+  it('says what is wrong with a folder that is not there', async () => {
+    await assert.rejects(openNodesFile(join(folder, 'none', 'nodes.conf')), { code: 'ENOENT' })
+  })
+})
