@@ -12,8 +12,6 @@ import { sendBody, sendPing } from './send.ts'
 import type { Cluster, ClusterNode, Link } from './state.ts'
 import { log, resetManualFailover } from './table.ts'
 
-export { resetManualFailover } from './table.ts'
-
 /** The whole of it must be done by then. */
 const TIMEOUT_MS = 5000
 /** Writes wait longer than that on the primary: it may learn of its replica's success late, and must not have accepted

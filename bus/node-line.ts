@@ -72,7 +72,7 @@ export function nodeLine(c: Cluster, node: ClusterNode, tls = c.options.tlsClust
     node.pongReceivedAt,
     (node.primary ?? node).configEpoch,
     node.outbound || node === c.myself ? 'connected' : 'disconnected',
-    ...slotRanges(node.slots).map(([first, last]) => (first === last ? first : `${first}-${last}`)),
+    ...(node.slotCount === 0 ? [] : slotRanges(node.slots).map(writeRange)),
   ]
   return [...words, ...(node === c.myself ? markItems(c) : [])].join(' ')
 }
@@ -134,6 +134,9 @@ function readField(text: string): readonly [string, string] {
   check(!/[!#$%&()*+;<>?@[\]^{|}~]/.test(text), `${JSON.stringify(text)} has a character fields must not have`)
   return [text.slice(0, equals), text.slice(equals + 1)]
 }
+
+const writeRange = ([first, last]: readonly [number, number]): string =>
+  first === last ? `${first}` : `${first}-${last}`
 
 function readRange(text: string): readonly [number, number] {
   const match = /^(\d+)(?:-(\d+))?$/.exec(text)

@@ -25,7 +25,6 @@ export function startCron(server: Server, driver: Driver | undefined): Cron {
     driver?.feed({ type: 'tick' })
     server.pause.expire(server.now)
     server.stats.sample(server.now, process.memoryUsage.rss())
-    server.replication.tick(server.now)
     expireKeys(server)
     if (ticks % 10 === 0) everySecond(server)
     server.endTurn()
@@ -52,6 +51,7 @@ export function startCron(server: Server, driver: Driver | undefined): Cron {
 }
 
 function everySecond(server: Server): void {
+  server.replication.everySecond()
   const { timeout } = server.config.values
   for (const client of server.clients.values()) {
     const exempt = client.replica || client.primary || client.blocked !== undefined || client.subscriber

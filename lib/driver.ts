@@ -10,7 +10,6 @@ import { step } from '../bus/step.ts'
 import { createTransport, type Transport, type TransportOptions } from '../bus/transport.ts'
 import type { NodesFile } from '../store/nodes-file.ts'
 import { unreachable } from './base/assert.ts'
-import type { Millis } from './base/brand.ts'
 import { wallClock } from './base/clock.ts'
 import { keyFromText } from './base/key.ts'
 import type { Log } from './base/log.ts'
@@ -41,8 +40,7 @@ export function localFacts(server: () => Server, buffered: LocalFacts['bufferedO
       return server().replication.isReplica
     },
     get primaryLastSeenAt() {
-      const { link } = server().replication
-      return link === undefined ? (0 as Millis) : link.isUp ? link.lastIoAt : link.downSince
+      return server().replication.lastSeenAt
     },
     get loading() {
       return server().loading
@@ -155,7 +153,7 @@ export class Driver implements ClusterDoor {
       case 'send':
         return this.#transport.send(effect.links, encode(effect.message))
       case 'follow':
-        return server.replication.follow(effect.ip, this.#primaryPort(effect))
+        return server.replication.follow({ host: effect.ip, port: this.#primaryPort(effect) })
       case 'lead':
         return server.replication.lead()
       case 'purge':

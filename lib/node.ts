@@ -13,7 +13,6 @@ import { CommandTable } from './commands/table.ts'
 import { CLUSTER_DIRECTIVES, type Config, clusterOptions, tlsOptions } from './config.ts'
 import { type Cron, startCron } from './cron.ts'
 import { Driver, localFacts } from './driver.ts'
-import { loadBeside, snapshotOf } from './replication/dataset.ts'
 import { dialer } from './replication/dial.ts'
 import { Replication } from './replication/role.ts'
 import { type Listener, listen } from './server/listener.ts'
@@ -47,18 +46,12 @@ export class Node {
     const replication = new Replication({
       config,
       log,
+      keyspace,
       random: systemRandom,
-      now: wallClock,
       dial: dialer(() => (config.values.tlsReplication ? tlsOptions(config, 'client') : undefined)),
-      snapshot: () => snapshotOf(keyspace),
-      load: () => loadBeside(keyspace),
+      server: () => this.server,
     })
     this.server = new Server({ config, log, commands, keyspace, replication })
-    replication.host = {
-      apply: (argv, db) => this.server.apply(argv, db),
-      roleChanged: (isReplica) => this.server.roleChanged(isReplica),
-      linkChanged() {},
-    }
   }
 
   /** Opens nodes.conf, then the ports. Rejects with a StartupError and leaves nothing open when it cannot. */
@@ -71,13 +64,12 @@ export class Node {
       for (const notice of config.takeNotices()) log.notice(notice)
       log.notice(`Running mode=${config.values.clusterEnabled ? 'cluster' : 'standalone'}, port=${config.values.port}.`)
       if (config.values.clusterEnabled) await this.#openCluster()
+      this.#driver?.feed({ type: 'options-changed' })
       this.#cron = startCron(server, this.#driver)
       log.warning('Server initialized')
       await this.#listen()
       this.#driver?.feed({ type: 'loaded', slotsWithKeys: [] })
-      const { replicaof } = config.values
-      if (replicaof !== undefined) server.replication.follow(replicaof.host, replicaof.port)
-      log.notice('Ready to accept connections')
+      server.replication.start()
     } catch (error) {
       await this.stop()
       throw error
@@ -89,7 +81,7 @@ export class Node {
     this.#cron?.stop()
     const closing = this.#listener?.close()
     this.server.endTurn()
-    this.server.replication.link?.stop()
+    this.server.replication.stop()
     for (const client of [...this.server.clients.values()]) this.server.disconnect(client)
     await this.#driver?.close()
     await closing

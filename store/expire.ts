@@ -11,7 +11,11 @@ const WORTHWHILE = 0.1
  *  long as it pays, from where the last cycle left it, so that every key has its turn however many there are; the
  *  database to begin with changes from call to call, so that one with much to do does not starve the others.
  *  Does nothing while keys may not be removed. */
-export function activeExpireCycle(keyspace: Keyspace, budgetMs: number, micros: () => number = monotonicMicros): number {
+export function activeExpireCycle(
+  keyspace: Keyspace,
+  budgetMs: number,
+  micros: () => number = monotonicMicros,
+): number {
   if (keyspace.expiry !== 'remove') return 0
   const { databases } = keyspace
   const deadline = micros() + budgetMs * 1000

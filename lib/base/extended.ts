@@ -73,14 +73,14 @@ function fromDecimal(digits: bigint, exponent: number): Extended {
 /** numerator / denominator x 2^exponent, as near as 64 bits can say it. */
 function round(numerator: bigint, denominator: bigint, exponent: number): Extended {
   if (numerator === 0n) return ZERO
-  // The quotient of these shifts has 64 or 65 bits; one too many is dropped by shifting one further.
-  let shift = bitLength(numerator) - bitLength(denominator) - BITS
-  if (numerator >= shifted(denominator, shift + BITS)) shift++
-  shift = Math.max(shift, LEAST_EXPONENT - exponent)
-  const mantissa = halfToEven(shifted(numerator, -shift), shifted(denominator, shift))
-  return exponent + shift > GREATEST_EXPONENT || mantissa >> BigInt(BITS + GREATEST_EXPONENT - exponent - shift) > 0n
-    ? INFINITE
-    : { mantissa, exponent: exponent + shift }
+  // So many bits are too many: the quotient has 64 of its own after the shift, or 65, then it is shifted once more.
+  let excess = bitLength(numerator) - bitLength(denominator) - BITS
+  if (shifted(numerator, -excess - BITS) >= shifted(denominator, excess + BITS)) excess++
+  excess = Math.max(excess, LEAST_EXPONENT - exponent)
+  const mantissa = halfToEven(shifted(numerator, -excess), shifted(denominator, excess))
+  const scale = exponent + excess
+  const tooLarge = scale > GREATEST_EXPONENT || (scale === GREATEST_EXPONENT && mantissa >> BigInt(BITS) > 0n)
+  return tooLarge ? INFINITE : { mantissa, exponent: scale }
 }
 
 const bitLength = (value: bigint): number => {

@@ -9,7 +9,7 @@ import type { Client } from '../server/client.ts'
 import { clientLine } from '../server/client-line.ts'
 import { killClients, listedClients } from './client-filter.ts'
 import type { Command } from './define.ts'
-import { replyHelp } from './help.ts'
+import { replyHelp, tooManyArguments } from './help.ts'
 
 export const clientContainer: Command = {
   name: 'client',
@@ -411,7 +411,7 @@ function onOff(argv: Argv, i: number): boolean {
 }
 
 function pause({ server, reply, now }: Call, argv: Argv): void {
-  if (argv.count > 4) throw wrongCount(argv)
+  if (argv.count > 4) throw tooManyArguments('CLIENT', argv)
   const mode = argv.count === 4 ? argv.word(3) : 'all'
   if (mode !== 'all' && mode !== 'write') throw fail('CLIENT PAUSE mode must be WRITE or ALL')
   const lasting = parseInteger(argv.at(2))
@@ -431,15 +431,12 @@ function replyMode({ client, reply }: Call, argv: Argv): void {
 }
 
 function unblock({ server, reply }: Call, argv: Argv): void {
-  if (argv.count > 4) throw wrongCount(argv)
+  if (argv.count > 4) throw tooManyArguments('CLIENT', argv)
   const how = argv.count === 4 ? argv.word(3) : 'timeout'
   if (how !== 'timeout' && how !== 'error') throw fail('CLIENT UNBLOCK reason should be TIMEOUT or ERROR')
   const target = server.clients.get(argv.integer(2))
   reply.integer(target !== undefined && endWait(server, target, how) ? 1 : 0)
 }
-
-const wrongCount = (argv: Argv) =>
-  fail(`unknown subcommand or wrong number of arguments for '${argv.text(1)}'. Try CLIENT HELP.`)
 
 /** Invalidation of client-side caches is not served, so nobody can have switched it on. */
 function trackingInfo({ reply }: Call): void {

@@ -1,4 +1,6 @@
 /** `<COMMAND> HELP`: the same first line and last entry for every container. */
+import { type ClientError, fail } from '../errors.ts'
+import type { Argv } from '../resp/argv.ts'
 import type { Reply } from '../resp/reply.ts'
 
 /** Answers the lines of `body`, a text with one entry after the other, as redis-server 7.0 frames them. */
@@ -12,3 +14,7 @@ export function replyHelp(reply: Reply, command: string, body: string): void {
   reply.array(lines.length)
   for (const line of lines) reply.simple(line)
 }
+
+/** A subcommand with optional arguments was given too many of them. */
+export const tooManyArguments = (container: string, argv: Argv): ClientError =>
+  fail(`unknown subcommand or wrong number of arguments for '${argv.text(1)}'. Try ${container} HELP.`)

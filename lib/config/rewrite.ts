@@ -17,7 +17,7 @@ export function rewriteText(
 ): string {
   const lines: string[] = []
   const places = new Map<string, number[]>()
-  for (const raw of old.replace(/\n$/, '').split('\n')) {
+  for (const raw of old === '' ? [] : old.replace(/\n$/, '').split('\n')) {
     const line = raw.replace(/^[ \t\r]+|[ \t\r]+$/g, '')
     if (line === '' || line.startsWith('#')) {
       lines.push(line)

@@ -52,7 +52,9 @@ function linkRows(link: ReplicaSide, offset: number, settings: InfoSettings, now
     ['slave_read_repl_offset', link.readOffset],
     ['slave_repl_offset', offset],
     ...(transfer === undefined ? [] : transferRows(transfer, secondsSince(link.lastIoAt))),
-    ...(link.isUp ? [] : ([['master_link_down_since_seconds', secondsSince(link.downSince)]] as const)),
+    ...(link.isUp
+      ? []
+      : ([['master_link_down_since_seconds', link.downSince === 0 ? -1 : secondsSince(link.downSince)]] as const)),
     ['slave_priority', settings.replicaPriority],
     ['slave_read_only', settings.replicaReadOnly ? 1 : 0],
     ['replica_announced', settings.replicaAnnounced ? 1 : 0],

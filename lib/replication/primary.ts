@@ -253,8 +253,8 @@ export class PrimarySide {
     this.#startTransfers()
   }
 
-  /** Several times a second: pings, timeouts, limits, and the end of a backlog that nobody reads. */
-  tick(now: Millis): void {
+  /** Once a second: pings, timeouts, limits, and the end of a backlog that nobody reads. */
+  everySecond(now: Millis): void {
     const { stream, config } = this.#parts
     for (const replica of this.replicas) {
       if (replica.isSupplied) this.#loaded(replica)

@@ -39,7 +39,7 @@ export interface ReplicaParts {
   readonly apply: (argv: Argv, db: number) => void
   /** The history has another id now: our own replicas must ask for it. */
   readonly historyChanged: () => void
-  /** Bytes of the stream have come, or the link is up or down. */
+  /** Bytes have come, and are carried out as far as they go. */
   readonly progressed: () => void
 }
 
@@ -47,7 +47,6 @@ export interface ReplicaParts {
 export type LinkState = 'connect' | 'connecting' | 'handshake' | 'sync' | 'connected'
 
 const RETRY_MS = 1000
-const ACK_MS = 1000
 const NEWLINE_MS = 1000
 const NEWLINE = Buffer.from('\n')
 const LF = 0x0a
@@ -72,15 +71,15 @@ export class ReplicaSide {
   #dialedAt = Number.NEGATIVE_INFINITY
   #lastIoAt: Millis
   #downSince: Millis
-  #ackedAt = 0
   #newlineAt = 0
 
-  /** Does nothing before the first `tick`. */
-  constructor(parts: ReplicaParts, host: string, port: number) {
+  /** Does nothing before the first `everySecond`. `downSince`: when we last had a link to a primary of these data; 0 = never. */
+  constructor(parts: ReplicaParts, target: { readonly host: string; readonly port: number }, downSince: Millis) {
     this.#parts = parts
-    this.host = host
-    this.port = port
-    this.#lastIoAt = this.#downSince = parts.now()
+    this.host = target.host
+    this.port = target.port
+    this.#lastIoAt = parts.now()
+    this.#downSince = downSince
   }
 
   get state(): LinkState {
@@ -96,7 +95,7 @@ export class ReplicaSide {
     return this.#lastIoAt
   }
 
-  /** Since when the link is down; meaningless while it is up. */
+  /** Since when the link is down; 0 = we have never had one. Meaningless while it is up. */
   get downSince(): Millis {
     return this.#downSince
   }
@@ -111,14 +110,13 @@ export class ReplicaSide {
     return this.#transfer
   }
 
-  /** Several times a second: dials when it is time to, acknowledges, gives up on a silent primary. */
-  tick(): void {
+  /** Once a second: dials when there is no connection, acknowledges, gives up on a silent primary. */
+  everySecond(): void {
     const now = this.#parts.now()
-    if (this.#state === 'connect') {
-      if (now - this.#dialedAt >= RETRY_MS) this.#dial(now)
-    } else if (now - this.#lastIoAt > this.#parts.config.values.replTimeout * 1000)
-      this.#lost('timeout: nothing received')
-    else if (this.isUp && now - this.#ackedAt >= ACK_MS) this.#acknowledge()
+    const { replTimeout } = this.#parts.config.values
+    if (this.#state === 'connect') this.#dial(now)
+    else if (now - this.#lastIoAt > replTimeout * 1000) this.#lost('timeout: nothing received')
+    else if (this.isUp) this.#acknowledge()
   }
 
   /** Closes the link for good. */
@@ -184,10 +182,10 @@ export class ReplicaSide {
 
   /** The connection is gone or of no use. The next attempt comes at once, unless the last one was just now. */
   #lost(why: string): void {
-    this.#parts.log.warning(`MASTER <-> REPLICA link to ${this.host}:${this.port} lost: ${why}`)
+    const now = this.#parts.now()
+    this.#parts.log.warning(`Connection with master ${this.host}:${this.port} lost: ${why}`)
     this.#disconnect()
-    this.tick()
-    this.#parts.progressed()
+    if (now - this.#dialedAt >= RETRY_MS) this.#dial(now)
   }
 
   #disconnect(): void {
@@ -274,7 +272,6 @@ export class ReplicaSide {
   }
 
   #acknowledge(): void {
-    this.#ackedAt = this.#parts.now()
     this.#link?.write(encodeRequest(['REPLCONF', 'ACK', String(this.#parts.stream.offset)]))
   }
 }

@@ -1,51 +1,56 @@
 /** Primary or replica of whom: the node's replication as the rest of it sees it. Switching keeps the one stream and its history. */
+import type { Keyspace } from '../../store/keyspace.ts'
 import type { Millis, Offset } from '../base/brand.ts'
+import { wallClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { ReplicaClient } from './attached.ts'
-import { PrimarySide, type Snapshot } from './primary.ts'
+import { loadBeside, snapshotOf } from './dataset.ts'
+import { PrimarySide } from './primary.ts'
 import { type Dial, ReplicaSide } from './replica.ts'
 import type { SettingsHolder } from './settings.ts'
 import { ReplicationStream } from './stream.ts'
-import type { Loading } from './transfer.ts'
+
+/** Where to find a primary. */
+export interface Target {
+  readonly host: string
+  readonly port: number
+}
+
+/** What replication asks of the server. */
+export interface ReplicationServer {
+  /** Carries out a command of our primary, in a database; `argv` is borrowed. The reply goes nowhere. */
+  apply(argv: Argv, db: number): void
+  /** We were a primary: clients that wait for something only a primary can give are sent away. */
+  demoted(): void
+}
 
 export interface ReplicationParts {
   readonly config: SettingsHolder
   readonly log: Log
+  readonly keyspace: Keyspace
   readonly random: Random
-  readonly now: () => Millis
   readonly dial: Dial
-  /** The data set as it is now. */
-  readonly snapshot: () => Snapshot
-  /** A new data set beside the present one. */
-  readonly load: () => Loading
-}
-
-/** What the node does about changes of replication; it is built later than this, so it puts itself in place. */
-export interface ReplicationHost {
-  /** Carries out a command of the primary's stream, in a database; `argv` is borrowed. Its reply goes nowhere. */
-  apply(argv: Argv, db: number): void
-  /** The node became a replica, or a primary. */
-  roleChanged(isReplica: boolean): void
-  /** The link to the primary went up or down. */
-  linkChanged(up: boolean): void
+  /** The server is built after this. */
+  readonly server: () => ReplicationServer
+  readonly now?: () => Millis
 }
 
 export class Replication {
   readonly stream: ReplicationStream
   readonly primary: PrimarySide
-  host: ReplicationHost = { apply() {}, roleChanged() {}, linkChanged() {} }
   readonly #parts: ReplicationParts
+  readonly #now: () => Millis
   #link: ReplicaSide | undefined
-  #wasUp = false
 
   /** A primary without replicas. */
   constructor(parts: ReplicationParts) {
-    const { config, log, random, snapshot } = parts
+    const { config, log, random, keyspace } = parts
     this.#parts = parts
+    this.#now = parts.now ?? wallClock
     this.stream = new ReplicationStream(random.hex(40), config.values.replBacklogSize)
-    this.primary = new PrimarySide({ stream: this.stream, config, log, random, snapshot })
+    this.primary = new PrimarySide({ stream: this.stream, config, log, random, snapshot: () => snapshotOf(keyspace) })
   }
 
   /** Where effects of commands go. */
@@ -72,50 +77,11 @@ export class Replication {
     return this.#link?.isUp === true
   }
 
-  /** Replicas that count for min-replicas-to-write. */
-  goodReplicas(): number {
-    return this.primary.good(this.#parts.now(), this.#parts.config.values.minReplicasMaxLag)
-  }
-
-  /** Becomes a replica of the node at `host`:`port`, or of another one than before. Resumes if the histories meet. */
-  follow(host: string, port: number): void {
-    const { config, log, dial, now, load } = this.#parts
-    const wasReplica = this.isReplica
-    this.#link?.stop()
-    this.stream.follow()
-    this.#link = new ReplicaSide(
-      {
-        stream: this.stream,
-        config,
-        log,
-        dial,
-        now,
-        load,
-        apply: (argv, db) => this.host.apply(argv, db),
-        historyChanged: () => this.primary.disconnectAll(now()),
-        progressed: () => this.#progressed(),
-      },
-      host,
-      port,
-    )
-    if (!wasReplica) this.host.roleChanged(true)
-    this.#link.tick()
-    this.#progressed()
-  }
-
-  /** Becomes a primary: the history goes on under a new id, and replicas ask again to learn it. */
-  lead(): void {
-    if (this.#link === undefined) return
-    const { log, random, now } = this.#parts
-    this.#link.stop()
-    this.#link = undefined
-    this.stream.becomePrimary(random.hex(40))
-    log.notice(
-      `Setting secondary replication ID to ${this.stream.replid2}, valid up to offset: ${this.stream.secondOffset}. New replication ID is ${this.stream.replid}`,
-    )
-    this.primary.disconnectAll(now())
-    this.#progressed()
-    this.host.roleChanged(false)
+  /** How fresh our data is: when the primary last sent anything, or when the link to it went down. 0 when there was none yet: then our
+   *  data is not its data. */
+  get lastSeenAt(): Millis {
+    if (this.#link === undefined) return 0 as Millis
+    return this.#link.isUp ? this.#link.lastIoAt : this.#link.downSince
   }
 
   /** Why nobody can synchronise with us now; undefined: they can. */
@@ -123,9 +89,68 @@ export class Replication {
     return this.isReplica && !this.linkUp ? "NOMASTERLINK Can't SYNC while not connected with my master" : undefined
   }
 
+  /** Replicas that count for min-replicas-to-write. */
+  goodReplicas(): number {
+    return this.primary.good(this.#now(), this.#parts.config.values.minReplicasMaxLag)
+  }
+
+  /** The node serves: follows the primary of the configuration, if it names one. */
+  start(): void {
+    const { replicaof } = this.#parts.config.values
+    if (replicaof !== undefined) this.follow(replicaof)
+  }
+
+  /** The node stops: no link to a primary, no replicas. */
+  stop(): void {
+    this.#link?.stop()
+    this.primary.disconnectAll(this.#now())
+  }
+
+  /** Becomes a replica of that node, or of another one than before. Resumes if the histories meet. */
+  follow(target: Target): void {
+    const { config, log, dial, keyspace, server } = this.#parts
+    const old = this.#link
+    if (old?.host === target.host && old.port === target.port) return
+    old?.stop()
+    this.stream.follow()
+    this.#link = new ReplicaSide(
+      {
+        stream: this.stream,
+        config,
+        log,
+        dial,
+        now: this.#now,
+        load: () => loadBeside(keyspace),
+        apply: (argv, db) => server().apply(argv, db),
+        historyChanged: () => this.primary.disconnectAll(this.#now()),
+        progressed: () => this.flush(),
+      },
+      target,
+      old?.downSince ?? (0 as Millis),
+    )
+    log.role = 'S'
+    if (old === undefined) server().demoted()
+    this.#link.everySecond()
+  }
+
+  /** Becomes a primary: the history goes on under a new id, and replicas ask again to learn it. */
+  lead(): void {
+    if (this.#link === undefined) return
+    const { log, random } = this.#parts
+    this.#link.stop()
+    this.#link = undefined
+    const { stream } = this
+    stream.becomePrimary(random.hex(40))
+    log.role = 'M'
+    log.notice(
+      `Setting secondary replication ID to ${stream.replid2}, valid up to offset: ${stream.secondOffset}. New replication ID is ${stream.replid}`,
+    )
+    this.primary.disconnectAll(this.#now())
+  }
+
   /** A replica's connection is gone. */
   replicaLeft(client: ReplicaClient): void {
-    this.primary.detach(client, this.#parts.now())
+    this.primary.detach(client, this.#now())
   }
 
   /** The end of an event-loop turn: the stream's bytes leave. */
@@ -133,18 +158,11 @@ export class Replication {
     this.primary.endTurn()
   }
 
-  /** Several times a second. */
-  tick(now: Millis): void {
-    const { values } = this.#parts.config
-    if (values.replBacklogSize !== this.stream.backlogSize) this.stream.resize(values.replBacklogSize)
-    this.#link?.tick()
-    this.primary.tick(now)
-  }
-
-  #progressed(): void {
-    this.flush()
-    if (this.linkUp === this.#wasUp) return
-    this.#wasUp = this.linkUp
-    this.host.linkChanged(this.linkUp)
+  /** Called once a second. */
+  everySecond(): void {
+    const { replBacklogSize } = this.#parts.config.values
+    if (replBacklogSize !== this.stream.backlogSize) this.stream.resize(replBacklogSize)
+    this.#link?.everySecond()
+    this.primary.everySecond(this.#now())
   }
 }

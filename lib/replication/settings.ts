@@ -3,6 +3,8 @@ export interface ReplicationSettings {
   readonly port: number
   readonly tlsPort: number
   readonly tlsReplication: boolean
+  /** Whom to replicate from the start. */
+  readonly replicaof: { readonly host: string; readonly port: number } | undefined
   readonly masterauth: string
   readonly masteruser: string
   readonly replicaAnnounceIp: string

@@ -86,10 +86,10 @@ export class ReplicationStream {
     return this.#backlogSize
   }
 
-  /** Changes repl-backlog-size; 16 KiB is the least. A smaller one takes effect at the next flush. */
+  /** Changes repl-backlog-size; no less than 16 KiB is kept. A smaller one takes effect at the next flush. */
   resize(backlogSize: number): void {
-    this.#backlogSize = Math.max(MIN_BACKLOG, backlogSize)
-    if (this.#backlog !== undefined) this.#backlog.size = this.#backlogSize
+    this.#backlogSize = backlogSize
+    if (this.#backlog !== undefined) this.#backlog.size = Math.max(MIN_BACKLOG, backlogSize)
   }
 
   // --- writing ---------------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ export class ReplicationStream {
   }
 
   #keep(): void {
-    this.#backlog = new Backlog(this.#backlogSize, this.#offset)
+    this.#backlog = new Backlog(Math.max(MIN_BACKLOG, this.#backlogSize), this.#offset)
     this.#flushed = this.#offset
   }
 }

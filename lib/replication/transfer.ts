@@ -70,11 +70,9 @@ export class Transfer {
   #sized(bytes: Buffer, total: number): Buffer | undefined {
     const ours = bytes.subarray(0, total - this.received)
     this.#feed(ours)
-    if (this.received < total) {
-      if (this.#reader.done) throw new RdbError(`snapshot ends before the ${total} bytes announced`)
-      return undefined
-    }
-    if (!this.#reader.done) throw new RdbError(`snapshot is longer than the ${total} bytes announced`)
+    if (this.received < total && !this.#reader.done) return undefined
+    if (this.received < total || !this.#reader.done || this.#reader.rest().length > 0)
+      throw new RdbError(`snapshot does not have the ${total} bytes announced`)
     return bytes.subarray(ours.length)
   }
 

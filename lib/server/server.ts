@@ -156,12 +156,9 @@ export class Server {
     client.wire.destroy()
   }
 
-  /** The node became a replica or a primary. A wait on a node that stopped being a primary would never end: its clients
-   *  are told and leave. */
-  roleChanged(isReplica: boolean): void {
-    this.log.role = isReplica ? 'S' : 'M'
+  /** The node became a replica. A wait that only a primary can end would last for ever: its clients are told and leave. */
+  demoted(): void {
     this.refreshClock()
-    if (!isReplica) return
     for (const client of this.clients.values()) {
       if (client.blocked === undefined || !ENDED_BY_DEMOTION.has(client.blocked.kind)) continue
       this.replyError(client, FORCED_UNBLOCK)
@@ -319,7 +316,8 @@ export class Server {
   }
 }
 
-const isLocal = (client: Client): boolean =>
+/** On this machine: over loopback or the unix socket. */
+export const isLocal = (client: Client): boolean =>
   client.address.startsWith('127.') || client.address.startsWith('[::1]') || client.address.startsWith('/')
 
 const ENDED_BY_DEMOTION: ReadonlySet<Blocked['kind']> = new Set(['wait', 'key'])

@@ -5,6 +5,8 @@ import { createServer } from 'node:net'
  *  the server's own bind; four digits (bus: five), so that ports can be masked in raw replies without changing a length. */
 const FIRST = 5000
 const COUNT = 5000
+const HIGH_FIRST = 61_000
+const HIGH_COUNT = 4500
 const BUS_DISTANCE = 10000
 /** A plain server somebody runs on the default port is not ours to disturb, even while it is down. */
 const DEFAULT_PORT = 6379
@@ -21,6 +23,15 @@ export async function freePort(): Promise<number> {
     return port
   }
   throw new Error(`no free pair of ports from ${FIRST} to ${FIRST + COUNT}`)
+}
+
+/** A free port so high that no bus port 10000 above it exists; above the range of outgoing connections too. */
+export async function freeHighPort(): Promise<number> {
+  for (let tries = 0; tries < COUNT; tries++) {
+    const port = HIGH_FIRST + Math.floor(Math.random() * HIGH_COUNT)
+    if (await isFree(port)) return port
+  }
+  throw new Error(`no free port from ${HIGH_FIRST} on`)
 }
 
 function isFree(port: number): Promise<boolean> {

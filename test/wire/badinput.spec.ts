@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { seededRandom } from '../../lib/base/random.ts'
 import { ask, connect, outcome } from '../support/client.ts'
 import { nodeLines } from '../support/cluster.ts'
-import { freePort } from '../support/ports.ts'
+import { freeHighPort, freePort } from '../support/ports.ts'
 import { type Kind, prepareServer, type Server, type ServerOptions, startServer } from '../support/process.ts'
 import { scenarios } from '../support/suite.ts'
 
@@ -114,7 +114,8 @@ scenarios('garbage on the wire', ['rookery'], (kinds) => {
 interface BadStart {
   readonly title: string
   readonly conf: ServerOptions['conf']
-  readonly port?: number
+  /** How its port is chosen, if not as for any other. */
+  readonly port?: () => Promise<number>
   /** Content of nodes.conf before the start; it must be the same after it. */
   readonly nodesConf?: string
   /** What the operator must be told. */
@@ -138,7 +139,12 @@ const BAD_STARTS: readonly BadStart[] = [
     conf: { 'cluster-enabled': 'perhaps' },
     says: /FATAL CONFIG FILE ERROR.*'cluster-enabled perhaps'.*argument must be 'yes' or 'no'/s,
   },
-  { title: 'a port that leaves no room for the bus', conf: CLUSTER, port: 60_000, says: /[Pp]ort number too high/ },
+  {
+    title: 'a port that leaves no room for the bus',
+    conf: CLUSTER,
+    port: freeHighPort,
+    says: /[Pp]ort number too high/,
+  },
   {
     title: 'a directory that is not there',
     conf: { ...CLUSTER, dir: '/nonexistent/place' },
@@ -203,7 +209,7 @@ scenarios('a start is refused', ['rookery'], (kinds) => {
 async function refuses(kind: Kind, bad: BadStart): Promise<void> {
   const server = await prepareServer({
     kind,
-    port: bad.port ?? (await freePort()),
+    port: await (bad.port ?? freePort)(),
     ...(bad.conf && { conf: bad.conf }),
   })
   const nodesConf = join(server.dir, 'nodes.conf')

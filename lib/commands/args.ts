@@ -1,0 +1,88 @@
+/** Reading arguments: the checks that several families share, with a real server's error texts. */
+import type { Database } from '../../store/keyspace.ts'
+import type { StringValue } from '../../store/value.ts'
+import { parseInt64, parseInteger } from '../base/bytes.ts'
+import type { Key } from '../base/key.ts'
+import { DB_RANGE, fail, invalidExpire, NOT_INTEGER, WRONG_TYPE } from '../errors.ts'
+import type { Argv } from '../resp/argv.ts'
+import type { Call } from '../server/call.ts'
+
+const INT64_MAX = 2n ** 63n - 1n
+const INT64_MIN = -(2n ** 63n)
+
+/** The bytes of a string, counted as an access; undefined when missing. Throws WRONG_TYPE. */
+export function readString(db: Database, key: Key): Buffer | undefined {
+  const value = db.read(key)
+  if (value === undefined) return undefined
+  if (value.type !== 'string') throw WRONG_TYPE
+  return value.bytes
+}
+
+/** As `readString`, for a command that will write. */
+export function stringForWrite(db: Database, key: Key): StringValue | undefined {
+  const value = db.readForWrite(key)
+  if (value !== undefined && value.type !== 'string') throw WRONG_TYPE
+  return value
+}
+
+/** A signed 64-bit integer, as a number while that is exact. Throws NOT_INTEGER. */
+export function int64(argv: Argv, i: number): number | bigint {
+  const small = parseInteger(argv.buffer, argv.starts[i], argv.ends[i])
+  if (small !== undefined) return small
+  const large = parseInt64(argv.buffer, argv.starts[i], argv.ends[i])
+  if (large === undefined) throw NOT_INTEGER
+  return large
+}
+
+/** A 64-bit count or position; what is beyond 2^53 comes back as that: no string, keyspace or timeout is so large. */
+export const position = (argv: Argv, i: number): number => clamp(int64(argv, i))
+
+const clamp = (value: number | bigint): number =>
+  Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)))
+
+/** A database number, as COPY and MOVE check it. */
+export function databaseIndex(call: Call, argv: Argv, i: number): number {
+  const index = argv.integer(i)
+  if (index < -(2 ** 31) || index >= 2 ** 31) throw NOT_INTEGER
+  if (index < 0 || index >= call.server.keyspace.databases.length) throw DB_RANGE
+  return index
+}
+
+/** What a deadline is written in: relative or Unix time, in seconds or milliseconds. */
+export interface TimeUnit {
+  readonly ms: 1 | 1000
+  readonly relative: boolean
+}
+
+export const SECONDS: TimeUnit = { ms: 1000, relative: true }
+export const MILLISECONDS: TimeUnit = { ms: 1, relative: true }
+export const UNIX_SECONDS: TimeUnit = { ms: 1000, relative: false }
+export const UNIX_MILLISECONDS: TimeUnit = { ms: 1, relative: false }
+
+/** The deadline argument `i` asks for, in Unix milliseconds; past or negative is possible. Throws NOT_INTEGER, and "invalid
+ *  expire time" when 64 bits cannot hold it. Deadlines beyond 2^53 ms (the year 287396) become that. */
+export function deadline(call: Call, argv: Argv, i: number, unit: TimeUnit): number {
+  const value = int64(argv, i)
+  const base = unit.relative ? call.now : 0
+  if (typeof value === 'number') return clamp(value * unit.ms + base)
+  const milliseconds = value * BigInt(unit.ms)
+  if (milliseconds < INT64_MIN || milliseconds > INT64_MAX - BigInt(base)) throw invalidExpire(call.entry.fullName)
+  return clamp(milliseconds + BigInt(base))
+}
+
+/** As `deadline`, where only a positive argument is allowed (SET, GETEX). */
+export function futureDeadline(call: Call, argv: Argv, i: number, unit: TimeUnit): number {
+  if (int64(argv, i) <= 0) throw invalidExpire(call.entry.fullName)
+  return deadline(call, argv, i, unit)
+}
+
+/** Whether a deadline has passed already, so that the key it is for had better be removed at once. Not on a replica: only
+ *  the primary removes. */
+export const isPast = (call: Call, expireAt: number): boolean =>
+  expireAt <= call.now && call.server.keyspace.expiry === 'remove'
+
+/** Refuses a string that would grow beyond proto-max-bulk-len. */
+export function checkLength(call: Call, length: number): void {
+  if (call.client.primary || length <= call.server.config.values.protoMaxBulkLen) return
+  throw fail('string exceeds maximum allowed size (proto-max-bulk-len)')
+}

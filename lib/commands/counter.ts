@@ -1,0 +1,104 @@
+/** Strings that are numbers. */
+import { integerBytes, stringOf } from '../../store/types/string.ts'
+import { parseInt64, parseInteger } from '../base/bytes.ts'
+import { addExtended, formatExtended, INFINITE, parseExtended, ZERO } from '../base/extended.ts'
+import { fail, NOT_FLOAT, NOT_INTEGER, OVERFLOW } from '../errors.ts'
+import type { Argv } from '../resp/argv.ts'
+import type { Call } from '../server/call.ts'
+import { int64, stringForWrite } from './args.ts'
+import { type Command, family, firstKey } from './define.ts'
+import { KEY } from './docs.ts'
+
+const counter = (row: Pick<Command, 'name' | 'arity' | 'since' | 'summary' | 'arguments' | 'run'>): Command => ({
+  group: 'string',
+  flags: ['write', 'denyoom', 'fast'],
+  keys: firstKey('RW', 'access', 'update'),
+  complexity: 'O(1)',
+  ...row,
+})
+
+export const counterCommands = family(
+  counter({
+    name: 'decr',
+    arity: 2,
+    since: '1.0.0',
+    summary: 'Decrement the integer value of a key by one',
+    arguments: [KEY],
+    run: (call, argv) => increment(call, argv, -1),
+  }),
+  counter({
+    name: 'decrby',
+    arity: 3,
+    since: '1.0.0',
+    summary: 'Decrement the integer value of a key by the given number',
+    arguments: [KEY, { name: 'decrement', type: 'integer' }],
+    run(call, argv) {
+      const by = int64(argv, 2)
+      if (by === INT64_MIN) throw fail('decrement would overflow')
+      increment(call, argv, -by)
+    },
+  }),
+  counter({
+    name: 'incr',
+    arity: 2,
+    since: '1.0.0',
+    summary: 'Increment the integer value of a key by one',
+    arguments: [KEY],
+    run: (call, argv) => increment(call, argv, 1),
+  }),
+  counter({
+    name: 'incrby',
+    arity: 3,
+    since: '1.0.0',
+    summary: 'Increment the integer value of a key by the given amount',
+    arguments: [KEY, { name: 'increment', type: 'integer' }],
+    run: (call, argv) => increment(call, argv, int64(argv, 2)),
+  }),
+  counter({
+    name: 'incrbyfloat',
+    arity: 3,
+    since: '2.6.0',
+    summary: 'Increment the float value of a key by the given amount',
+    arguments: [KEY, { name: 'increment', type: 'double' }],
+    run: incrementFloat,
+  }),
+)
+
+const INT64_MAX = 2n ** 63n - 1n
+const INT64_MIN = -(2n ** 63n)
+
+function increment(call: Call, argv: Argv, by: number | bigint): void {
+  const key = argv.key(1)
+  const old = stringForWrite(call.db, key)
+  const sum = add(old === undefined ? ZERO_TEXT : old.bytes, by)
+  call.db.write(key, stringOf(integerBytes(sum)), 'keepTtl')
+  call.reply.integer(sum)
+}
+
+const ZERO_TEXT = Buffer.from('0')
+
+/** Numbers as long as they are exact, which is nearly always. */
+function add(bytes: Uint8Array, by: number | bigint): number | bigint {
+  const small = parseInteger(bytes)
+  if (small !== undefined && typeof by === 'number' && Number.isSafeInteger(small + by)) return small + by
+  const old = parseInt64(bytes)
+  if (old === undefined) throw NOT_INTEGER
+  const sum = old + BigInt(by)
+  if (sum > INT64_MAX || sum < INT64_MIN) throw OVERFLOW
+  return sum
+}
+
+/** Replicas get the result: their arithmetic may differ. */
+function incrementFloat(call: Call, argv: Argv): void {
+  const key = argv.key(1)
+  const old = stringForWrite(call.db, key)
+  const value = old === undefined ? ZERO : parseExtended(old.bytes)
+  const by = parseExtended(argv.at(2))
+  if (value === undefined || by === undefined) throw NOT_FLOAT
+  const sum = addExtended(value, by)
+  if (sum === INFINITE) throw fail('increment would produce NaN or Infinity')
+  const bytes = Buffer.from(formatExtended(sum), 'latin1')
+  call.db.write(key, stringOf(bytes), 'keepTtl')
+  call.propagate(['SET', key.own(), bytes, 'KEEPTTL'])
+  call.reply.bulk(bytes)
+}
