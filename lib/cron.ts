@@ -24,7 +24,7 @@ export function startCron(server: Server, driver: Driver | undefined): Cron {
     server.refreshClock()
     driver?.feed({ type: 'tick' })
     server.pause.expire(server.now)
-    server.stats.sample(server.now, process.memoryUsage.rss())
+    server.stats.sample(server.now)
     expireKeys(server)
     if (ticks % 10 === 0) everySecond(server)
     server.endTurn()

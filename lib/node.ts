@@ -10,7 +10,7 @@ import { systemRandom } from './base/random.ts'
 import { VERSION } from './cli/version.ts'
 import { FAMILIES } from './commands/families.ts'
 import { CommandTable } from './commands/table.ts'
-import { CLUSTER_DIRECTIVES, type Config, clusterOptions, tlsOptions } from './config.ts'
+import { CLUSTER_DIRECTIVES, type Config, clusterOptions, type DirectiveName, tlsOptions } from './config.ts'
 import { type Cron, startCron } from './cron.ts'
 import { Driver, localFacts } from './driver.ts'
 import { dialer } from './replication/dial.ts'
@@ -68,8 +68,10 @@ export class Node {
       this.#cron = startCron(server, this.#driver)
       log.warning('Server initialized')
       await this.#listen()
+      refuseNewAddresses(config, log)
       this.#driver?.feed({ type: 'loaded', slotsWithKeys: [] })
       server.replication.start()
+      log.notice('Ready to accept connections')
     } catch (error) {
       await this.stop()
       throw error
@@ -166,3 +168,28 @@ export class Node {
 function busPort({ values }: Config): number {
   return values.clusterPort || (values.tlsCluster ? values.tlsPort : values.port) + 10_000
 }
+
+/** Ports and certificates are taken when the node starts. CONFIG SET of another one is refused rather than accepted and
+ *  ignored. */
+function refuseNewAddresses(config: Config, log: Log): void {
+  const refuse = (names: readonly DirectiveName[], why: string): void =>
+    config.onChange(names, () => {
+      log.warning(`${names.join(', ')}: a change takes effect at a restart; use CONFIG REWRITE or edit the file`)
+      return why
+    })
+  refuse(['port', 'tls-port'], 'Unable to listen on this port. Check server logs.')
+  refuse(['bind'], 'Failed to bind to specified addresses.')
+  refuse(TLS_DIRECTIVES, 'Unable to update TLS configuration. Check server logs.')
+}
+
+const TLS_DIRECTIVES = [
+  'tls-cert-file',
+  'tls-key-file',
+  'tls-key-file-pass',
+  'tls-ca-cert-file',
+  'tls-ca-cert-dir',
+  'tls-auth-clients',
+  'tls-protocols',
+  'tls-ciphers',
+  'tls-ciphersuites',
+] as const satisfies readonly DirectiveName[]

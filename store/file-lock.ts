@@ -68,6 +68,8 @@ async function contend(folder: string, prefix: string): Promise<FileLock | undef
     server = await listen(address(own))
   } catch (failure) {
     closeSync(handle)
+    // The folder is there, so it is the socket that went: somebody who won meanwhile took it for a dead one.
+    if ((failure as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw failure
   }
   const release = async (): Promise<void> => {

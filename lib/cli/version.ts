@@ -1,15 +1,13 @@
-/** Our version, from package.json: it stands two folders above this file in the sources and in what is built. */
+/** Our version, from the nearest package.json above this file. */
 import { readFileSync } from 'node:fs'
 
 function readVersion(): string {
-  for (const path of ['../../package.json', '../../../package.json'])
+  for (let folder = new URL('.', import.meta.url); ; folder = new URL('..', folder))
     try {
-      const { name, version } = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'))
-      if (name === 'rookery') return version
-    } catch {
-      // Not there: the sources and the built files lie at different depths.
+      return JSON.parse(readFileSync(new URL('package.json', folder), 'utf8')).version
+    } catch (error) {
+      if (folder.pathname.length <= 1 || folder.href === new URL('..', folder).href) throw error
     }
-  return '0.0.0'
 }
 
-export const VERSION = readVersion()
+export const VERSION: string = readVersion()

@@ -40,12 +40,20 @@ export const position = (argv: Argv, i: number): number => clamp(int64(argv, i))
 const clamp = (value: number | bigint): number =>
   Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)))
 
-/** A database number, as COPY and MOVE check it. */
+/** Copies of the arguments from `i` on. */
+export function ownFrom(argv: Argv, i: number): Buffer[] {
+  const words: Buffer[] = []
+  for (let j = i; j < argv.count; j++) words.push(argv.own(j))
+  return words
+}
+
+/** A database number. Throws DB_RANGE when there is no such database. */
 export function databaseIndex(call: Call, argv: Argv, i: number): number {
-  const index = argv.integer(i)
-  if (index < -(2 ** 31) || index >= 2 ** 31) throw NOT_INTEGER
-  if (index < 0 || index >= call.server.keyspace.databases.length) throw DB_RANGE
-  return index
+  const index = int64(argv, i)
+  if (index < -(2 ** 31) || index >= 2 ** 31)
+    throw fail('value is out of range, value must between -2147483648 and 2147483647')
+  if (index < 0 || index >= call.server.config.values.databases) throw DB_RANGE
+  return Number(index)
 }
 
 /** What a deadline is written in: relative or Unix time, in seconds or milliseconds. */

@@ -2,7 +2,7 @@
 import { fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
-import { isLocal } from '../server/server.ts'
+import { isLocal } from '../server/client.ts'
 import type { Command, CommandFlag } from './define.ts'
 import { replyHelp } from './help.ts'
 import type { CommandEntry } from './table.ts'

@@ -9,6 +9,7 @@ import {
   futureDeadline,
   isPast,
   MILLISECONDS,
+  ownFrom,
   position,
   readString,
   SECONDS,
@@ -362,11 +363,7 @@ function setWithOptions(call: Call, argv: Argv): void {
 }
 
 /** Replicas have no use for the old value. */
-function withoutGet(argv: Argv): Buffer[] {
-  const words: Buffer[] = []
-  for (let i = 0; i < argv.count; i++) if (i < 3 || argv.word(i) !== 'get') words.push(argv.own(i))
-  return words
-}
+const withoutGet = (argv: Argv): Buffer[] => ownFrom(argv, 0).filter((_, i) => i < 3 || argv.word(i) !== 'get')
 
 function setWithDeadline(call: Call, argv: Argv, valueAt: number, expireAt: number): void {
   storeWithDeadline(call, argv.key(1), argv.own(valueAt), expireAt)

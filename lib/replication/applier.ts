@@ -104,13 +104,15 @@ export class Applier {
   #passOn(): void {
     const { stream } = this.#parts
     let left = this.#applied - stream.offset
+    let done = 0
     while (left > 0) {
-      const chunk = this.#unsent[0]!
+      const chunk = this.#unsent[done]!
       const length = Math.min(left, chunk.length)
       stream.relay(chunk, 0, length, this.#db)
       left -= length
-      if (length < chunk.length) this.#unsent[0] = chunk.subarray(length)
-      else this.#unsent.shift()
+      if (length < chunk.length) this.#unsent[done] = chunk.subarray(length)
+      else done++
     }
+    if (done > 0) this.#unsent.splice(0, done)
   }
 }

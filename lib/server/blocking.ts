@@ -1,19 +1,10 @@
-/** Waiting clients: who counts as one, whose time is up, and ending a wait from outside. */
+/** Waiting clients: who counts as one, and ending a wait from outside. */
 import { UNBLOCKED } from '../errors.ts'
 import type { Client } from './client.ts'
 import type { Server } from './server.ts'
 
 /** Whether a client waits of its own will (for data, for acknowledgements): `blocked_clients` counts these. */
 export const waitsByWish = ({ blocked }: Client): boolean => blocked?.kind === 'wait' || blocked?.kind === 'key'
-
-/** Answers and releases the clients whose timeout has come; called by the cron. */
-export function expireWaits(server: Server): void {
-  for (const client of server.clients.values()) {
-    const wait = client.blocked
-    if (wait === undefined || wait.timeoutAt === 0 || wait.timeoutAt > server.now) continue
-    endWait(server, client, 'timeout')
-  }
-}
 
 /** Ends a wait before its time, answered like a timeout or by an error. False for a client that does not wait, or whose
  *  wait nothing but its cause can end (a pause). */

@@ -119,3 +119,7 @@ export class Client {
     return this.channels.size + this.patterns.size + this.shardChannels.size > 0
   }
 }
+
+/** On this machine: over loopback or the unix socket. */
+export const isLocal = (client: Client): boolean =>
+  client.address.startsWith('127.') || client.address.startsWith('[::1]') || client.address.startsWith('/')

@@ -22,6 +22,7 @@ import type { Server } from './server.ts'
 /** Takes a client's whole requests until one blocks it, it is to be closed, or bytes run out. */
 export function serve(server: Server, client: Client): void {
   const { parser } = client
+  server.clockMicros = monotonicMicros()
   try {
     if (client.postponed !== undefined && client.blocked === undefined) {
       const argv = client.postponed
@@ -69,9 +70,16 @@ function muteReply(client: Client, mark: number): void {
 }
 
 function reject(server: Server, client: Client, entry: CommandEntry | undefined, refusal: ClientError): void {
-  if (client.multi !== undefined && entry?.fullName !== 'exec') client.multi.aborted = true
   if (entry !== undefined) entry.stats.rejected++
-  server.replyError(client, refusal)
+  if (client.multi === undefined) return server.replyError(client, refusal)
+  if (entry?.fullName !== 'exec') {
+    client.multi.aborted = true
+    return server.replyError(client, refusal)
+  }
+  // A transaction that cannot be carried out is over, and the reason is told as EXEC's own error.
+  server.discardTransaction(client)
+  const reason = refusal.text.replace(/^ERR /, '')
+  server.replyError(client, new ClientError(`EXECABORT Transaction discarded because of: ${reason}`))
 }
 
 /** Runs a command and does what follows from it. Also called for each command of a transaction. */
@@ -79,7 +87,7 @@ export function execute(server: Server, client: Client, entry: CommandEntry, arg
   const { keyspace, propagation } = server
   const frame = server.enterFrame(client, entry)
   const dirtyBefore = keyspace.dirty
-  const startedAt = monotonicMicros()
+  const startedAt = server.clockMicros
   propagation.begin()
   let failed = false
   try {
@@ -93,7 +101,9 @@ export function execute(server: Server, client: Client, entry: CommandEntry, arg
   propagation.end()
   if (keyspace.dirty !== dirtyBefore) client.writeOffset = server.streamOffset()
   server.leaveFrame()
-  server.executed(client, entry, argv, monotonicMicros() - startedAt, failed)
+  // Reading the clock costs as much as a small command: the end of one is the beginning of the next in its batch.
+  server.clockMicros = monotonicMicros()
+  server.executed(client, entry, argv, server.clockMicros - startedAt, failed)
 }
 
 /** The client's very bytes go to the stream; the inline form is written anew. */

@@ -2,6 +2,7 @@
 import { chmodSync, existsSync, unlinkSync } from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
+import { isWelcome } from '../config.ts'
 import type { Client, Wire } from './client.ts'
 import { protectedModeRefusal } from './protected-mode.ts'
 import type { Server } from './server.ts'
@@ -113,7 +114,10 @@ const plainServer = (server: Server): net.Server =>
   net.createServer({ noDelay: true, allowHalfOpen: false }, (socket) => accept(server, socket, false))
 
 function tlsServer(server: Server, options: tls.TlsOptions): net.Server {
-  const listener = tls.createServer(options, (socket) => accept(server, socket, true))
+  const listener = tls.createServer(options, (socket) => {
+    if (isWelcome(server.config.values, socket)) accept(server, socket, true)
+    else socket.destroy()
+  })
   listener.on('tlsClientError', (error) => server.log.verbose(`Error accepting a client connection: ${error.message}`))
   return listener
 }

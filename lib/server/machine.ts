@@ -4,12 +4,14 @@ import os from 'node:os'
 export const pid = process.pid
 export const executable = process.execPath
 export const osName = `${os.type()} ${os.release()} ${os.machine()}`
+/** The JavaScript engine, which is the allocator too. */
+export const engine = `v8-${process.versions.v8}`
 export const totalMemory = os.totalmem()
 
-/** Bytes: resident, and of the JavaScript heap with the buffers outside it. */
-export function memoryInUse(): { resident: number; used: number } {
-  const { rss, heapUsed, external } = process.memoryUsage()
-  return { resident: rss, used: heapUsed + external }
+/** Bytes: resident, taken by the JavaScript heap, and in use there and in buffers outside it. */
+export function memoryInUse(): { resident: number; heap: number; used: number } {
+  const { rss, heapTotal, heapUsed, external } = process.memoryUsage()
+  return { resident: rss, heap: heapTotal + external, used: heapUsed + external }
 }
 
 /** Seconds of processor time since the start. */

@@ -25,3 +25,8 @@ export function overLimit(server: Server, client: Client): boolean {
   )
   return true
 }
+
+/** Drops the clients that are over their limit: called every second, because a soft limit runs out in silence. */
+export function enforceLimits(server: Server): void {
+  for (const client of server.clients.values()) if (overLimit(server, client)) server.disconnect(client)
+}

@@ -2,7 +2,7 @@
  *  feeds it bytes, `endTurn` hands replies back. */
 import type { Keyspace } from '../../store/keyspace.ts'
 import type { Millis, Offset } from '../base/brand.ts'
-import { wallClock } from '../base/clock.ts'
+import { monotonicMicros, wallClock } from '../base/clock.ts'
 import { keyFromText } from '../base/key.ts'
 import type { Log } from '../base/log.ts'
 import { type Random, systemRandom } from '../base/random.ts'
@@ -13,7 +13,7 @@ import { KeyLocks } from '../migrate/locks.ts'
 import type { Replication } from '../replication/role.ts'
 import type { Argv } from '../resp/argv.ts'
 import { encodeRequest } from '../resp/argv.ts'
-import { type Blocked, Client, type Wire } from './client.ts'
+import { type Blocked, Client, isLocal, type Wire } from './client.ts'
 import type { ClusterDoor } from './cluster-door.ts'
 import { execute, Frame, serve } from './dispatch.ts'
 import { feedMonitors } from './monitor.ts'
@@ -68,6 +68,8 @@ export class Server {
   host: ServerHost = { requestEndTurn() {}, wakeAt() {}, shutdown() {} }
   /** The time of this batch. */
   now: Millis = wallClock()
+  /** The monotonic clock when the last command ended or this batch began: where the next command's time begins. */
+  clockMicros = 0
   /** The data set is being loaded. */
   loading = false
   /** DEBUG SET-ACTIVE-EXPIRE. */
@@ -131,6 +133,7 @@ export class Server {
   apply(argv: Argv, db: number): void {
     this.refreshClock()
     this.keyspace.expiry = 'ignore'
+    this.clockMicros = monotonicMicros()
     const client = this.#primaryClient
     client.db = db
     const entry = this.commands.find(argv)
@@ -315,10 +318,6 @@ export class Server {
     this.watches.forget(client)
   }
 }
-
-/** On this machine: over loopback or the unix socket. */
-export const isLocal = (client: Client): boolean =>
-  client.address.startsWith('127.') || client.address.startsWith('[::1]') || client.address.startsWith('/')
 
 const ENDED_BY_DEMOTION: ReadonlySet<Blocked['kind']> = new Set(['wait', 'key'])
 

@@ -1,5 +1,6 @@
 /** Counters for INFO: what came in, what went out, what was refused, and how fast of late. */
 import type { Millis } from '../base/brand.ts'
+import { memoryInUse } from './machine.ts'
 
 /** Samples a rate is the mean of: 1.6 s at the cron's 100 ms, as on a real server. */
 const SAMPLES = 16
@@ -46,7 +47,7 @@ export class ServerStats {
   writes = 0
   /** Error replies by their first word. */
   readonly errors = new Map<string, number>()
-  /** Highest resident memory seen, in bytes. */
+  /** Most memory seen in use, in bytes. */
   peakMemory = 0
   readonly #commandRate = new Rate()
   readonly #inputRate = new Rate()
@@ -63,13 +64,17 @@ export class ServerStats {
   }
 
   /** Takes the samples from which rates are computed; called by the cron. */
-  sample(now: Millis, memory: number): void {
+  sample(now: Millis): void {
     this.#commandRate.sample(this.commands, now)
     this.#inputRate.sample(this.inputBytes, now)
     this.#outputRate.sample(this.outputBytes, now)
     this.#replicationInputRate.sample(this.replicationInputBytes, now)
     this.#replicationOutputRate.sample(this.replicationOutputBytes, now)
-    if (memory > this.peakMemory) this.peakMemory = memory
+    this.notePeak(memoryInUse().used)
+  }
+
+  notePeak(bytes: number): void {
+    if (bytes > this.peakMemory) this.peakMemory = bytes
   }
 
   /** Commands a second, and kilobytes (1024) a second. */

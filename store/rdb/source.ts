@@ -25,7 +25,9 @@ const LZF = 3
 const SPECIAL = -1
 
 export class Source {
-  readonly #chunks: Buffer[] = []
+  /** Chunks after the one being read begin at #next. Not shifted one by one: a long string may come in very many. */
+  #chunks: Buffer[] = []
+  #next = 0
   #chunk: Buffer = Buffer.alloc(0)
   #at = 0
   /** Unread bytes of all chunks. */
@@ -45,7 +47,7 @@ export class Source {
 
   /** What has not been read, and is not wanted any more here. */
   rest(): Buffer {
-    return Buffer.concat([this.#chunk.subarray(this.#at), ...this.#chunks])
+    return Buffer.concat([this.#chunk.subarray(this.#at), ...this.#chunks.slice(this.#next)])
   }
 
   /** CRC64 of all bytes read so far. */
@@ -123,7 +125,11 @@ export class Source {
 
   #advance(): void {
     this.#crc.update(this.#chunk, this.#summed)
-    this.#chunk = this.#chunks.shift()!
+    this.#chunk = this.#chunks[this.#next++]!
+    if (this.#next === this.#chunks.length) {
+      this.#chunks = []
+      this.#next = 0
+    }
     this.#at = 0
     this.#summed = 0
   }

@@ -100,6 +100,6 @@ describe('CONFIG', () => {
   })
 
   it('HELP lists what there is', () => {
-    assert.match(answer(['CONFIG', 'HELP']), /^\*13\r\n\+CONFIG <subcommand> .*\r\n\+GET <pattern>\r\n/)
+    assert.match(answer(['CONFIG', 'HELP']), /^\*11\r\n\+CONFIG <subcommand> .*\r\n\+GET <pattern>\r\n/)
   })
 })

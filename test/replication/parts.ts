@@ -59,7 +59,12 @@ export function wordsOf(bytes: Buffer): string[] {
     .toString('latin1')
     .split(/\*\d+\r\n/)
     .filter((text) => text !== '')
-    .map((text) => text.replaceAll(/\$\d+\r\n/g, '').trimEnd().replaceAll('\r\n', ' '))
+    .map((text) =>
+      text
+        .replaceAll(/\$\d+\r\n/g, '')
+        .trimEnd()
+        .replaceAll('\r\n', ' '),
+    )
 }
 
 /** A replica's connection as its primary sees it. */

@@ -197,19 +197,23 @@ const append = (db: number, size: number): Operation => {
   }
 }
 
-const relay = (size: number): Operation => (world) => {
-  if (!world.stream.isFollowing) return
-  const bytes = Buffer.alloc(size + 2, size)
-  world.stream.relay(bytes, 1, size + 1, 0)
-  add(world, bytes.subarray(1, size + 1))
-}
+const relay =
+  (size: number): Operation =>
+  (world) => {
+    if (!world.stream.isFollowing) return
+    const bytes = Buffer.alloc(size + 2, size)
+    world.stream.relay(bytes, 1, size + 1, 0)
+    add(world, bytes.subarray(1, size + 1))
+  }
 
-const adopt = (offset: number): Operation => (world) => {
-  if (!world.stream.isFollowing) return
-  world.stream.flush()
-  world.stream.adopt(freshId(world), offset, 0)
-  Object.assign(world, { all: Buffer.alloc(0), base: offset, read: Buffer.alloc(0) })
-}
+const adopt =
+  (offset: number): Operation =>
+  (world) => {
+    if (!world.stream.isFollowing) return
+    world.stream.flush()
+    world.stream.adopt(freshId(world), offset, 0)
+    Object.assign(world, { all: Buffer.alloc(0), base: offset, read: Buffer.alloc(0) })
+  }
 
 const promote: Operation = (world) => {
   if (!world.stream.isFollowing) return
@@ -224,7 +228,14 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Operation>(({ stream }) => stream.follow()) },
   { weight: 1, arbitrary: fc.constant(promote) },
   { weight: 1, arbitrary: fc.nat(100_000).map(adopt) },
-  { weight: 1, arbitrary: fc.integer({ min: 1, max: 80_000 }).map((size): Operation => ({ stream }) => stream.resize(size)) },
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: 1, max: 80_000 }).map(
+      (size): Operation =>
+        ({ stream }) =>
+          stream.resize(size),
+    ),
+  },
 )
 
 function checkWorld({ stream, all, base, read }: World): void {

@@ -23,7 +23,16 @@ export interface RunningCli {
 
 /** Starts redis-cli. It is killed when it takes longer than `timeoutMs` (default 90 s), which shows as code null. */
 export function startCli(argv: readonly (string | number)[], options: CliOptions = {}): RunningCli {
-  const child = spawn('redis-cli', argv.map(String), { timeout: options.timeoutMs ?? 90_000, killSignal: 'SIGKILL' })
+  return startProgram('redis-cli', argv, options)
+}
+
+/** As `startCli`, for any program. */
+export function startProgram(
+  program: string,
+  argv: readonly (string | number)[],
+  options: CliOptions = {},
+): RunningCli {
+  const child = spawn(program, argv.map(String), { timeout: options.timeoutMs ?? 90_000, killSignal: 'SIGKILL' })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('latin1')

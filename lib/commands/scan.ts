@@ -1,0 +1,87 @@
+/** SCAN: every key, a few at a time. */
+import { typeName, type Value } from '../../store/value.ts'
+import { globMatch } from '../base/glob.ts'
+import { keyFromText } from '../base/key.ts'
+import { fail, SYNTAX } from '../errors.ts'
+import type { Argv } from '../resp/argv.ts'
+import { position } from './args.ts'
+import type { Command } from './define.ts'
+
+export const scan: Command = {
+  name: 'scan',
+  group: 'generic',
+  arity: -2,
+  flags: ['readonly'],
+  since: '2.8.0',
+  summary: 'Incrementally iterate the keys space',
+  complexity:
+    'O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.',
+  tips: ['nondeterministic_output', 'request_policy:special'],
+  arguments: [
+    { name: 'cursor', type: 'integer' },
+    { name: 'pattern', type: 'pattern', token: 'MATCH', optional: true },
+    { name: 'count', type: 'integer', token: 'COUNT', optional: true },
+    { name: 'type', type: 'string', token: 'TYPE', since: '6.0.0', optional: true },
+  ],
+  run({ db, reply }, argv) {
+    const cursor = readCursor(argv.text(1))
+    const options = readOptions(argv, 2, true)
+    const { next, names } = db.scan(cursor, options.count)
+    const found: Buffer[] = []
+    for (const name of names) {
+      const bytes = Buffer.from(name, 'latin1')
+      if (options.pattern !== undefined && !globMatch(options.pattern, bytes)) continue
+      // Past its deadline it is removed here, if it may be, and not named in any case.
+      const value = db.peek(keyFromText(name))
+      if (value !== undefined && hasType(value, options.type)) found.push(bytes)
+    }
+    reply.array(2)
+    reply.text(String(next))
+    reply.array(found.length)
+    for (const bytes of found) reply.bulk(bytes)
+  },
+}
+
+const hasType = (value: Value, type: string | undefined): boolean => type === undefined || typeName(value) === type
+
+const MAX_CURSOR = 2n ** 64n - 1n
+
+/** A cursor is what C's strtoul takes for an unsigned 64-bit number: empty is 0, a sign is allowed. What no server has given
+ *  out is an end of the scan like any other. */
+export function readCursor(text: string): number {
+  if (!/^(?:[+-]?\d+)?$/.test(text)) throw INVALID_CURSOR
+  const size = BigInt(text.replace(/^[+-]/, ''))
+  if (size > MAX_CURSOR) throw INVALID_CURSOR
+  const value = text.startsWith('-') ? BigInt.asUintN(64, -size) : size
+  return Number(value)
+}
+
+const INVALID_CURSOR = fail('invalid cursor')
+
+/** What every SCAN can be asked for; TYPE by SCAN alone. */
+export interface ScanOptions {
+  readonly pattern: Buffer | undefined
+  readonly count: number
+  /** Lowercase. */
+  readonly type: string | undefined
+}
+
+const DEFAULT_COUNT = 10
+
+/** Reads the options from argument `from` on. */
+export function readOptions(argv: Argv, from: number, withType: boolean): ScanOptions {
+  let pattern: Buffer | undefined
+  let count = DEFAULT_COUNT
+  let type: string | undefined
+  for (let i = from; i < argv.count; i += 2) {
+    if (i + 1 >= argv.count) throw SYNTAX
+    const name = argv.word(i)
+    if (name === 'match') pattern = argv.own(i + 1)
+    else if (name === 'type' && withType) type = argv.word(i + 1)
+    else if (name === 'count') {
+      count = position(argv, i + 1)
+      if (count < 1) throw SYNTAX
+    } else throw SYNTAX
+  }
+  return { pattern, count, type }
+}

@@ -1,0 +1,272 @@
+/** The server as a whole: its databases, its clock, what it tells about itself, and its end. */
+
+import { parseInteger } from '../base/bytes.ts'
+import { wallClock } from '../base/clock.ts'
+import { VERSION } from '../cli/version.ts'
+import { DB_RANGE, fail, SYNTAX } from '../errors.ts'
+import type { Argv } from '../resp/argv.ts'
+import type { Call } from '../server/call.ts'
+import { infoText } from '../server/info.ts'
+import { REDIS_VERSION } from '../server/version.ts'
+import { family } from './define.ts'
+
+export const serverCommands = family(
+  {
+    name: 'bgrewriteaof',
+    arity: 1,
+    flags: ['admin', 'noscript', 'no_async_loading'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Asynchronously rewrite the append-only file',
+    complexity: 'O(1)',
+    run() {
+      throw NO_DISK
+    },
+  },
+  {
+    name: 'bgsave',
+    arity: -1,
+    flags: ['admin', 'noscript', 'no_async_loading'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Asynchronously save the dataset to disk',
+    complexity: 'O(1)',
+    arguments: [{ name: 'schedule', type: 'pure-token', token: 'SCHEDULE', since: '3.2.2', optional: true }],
+    run: backgroundSave,
+  },
+  {
+    name: 'dbsize',
+    arity: 1,
+    flags: ['readonly', 'fast'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Return the number of keys in the selected database',
+    complexity: 'O(1)',
+    tips: ['request_policy:all_shards', 'response_policy:agg_sum'],
+    categories: ['keyspace'],
+    run: ({ db, reply }) => reply.integer(db.size),
+  },
+  {
+    name: 'flushall',
+    arity: -1,
+    flags: ['write'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Remove all keys from all databases',
+    complexity: 'O(N) where N is the total number of keys in all databases',
+    tips: ['request_policy:all_shards', 'response_policy:all_succeeded'],
+    categories: ['keyspace', 'dangerous'],
+    arguments: [
+      {
+        name: 'async',
+        type: 'oneof',
+        optional: true,
+        arguments: [
+          { name: 'async', type: 'pure-token', token: 'ASYNC', since: '4.0.0' },
+          { name: 'sync', type: 'pure-token', token: 'SYNC', since: '6.2.0' },
+        ],
+      },
+    ],
+    run: (call, argv) => flush(call, argv, () => call.server.keyspace.flushAll()),
+  },
+  {
+    name: 'flushdb',
+    arity: -1,
+    flags: ['write'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Remove all keys from the current database',
+    complexity: 'O(N) where N is the number of keys in the selected database',
+    tips: ['request_policy:all_shards', 'response_policy:all_succeeded'],
+    categories: ['keyspace', 'dangerous'],
+    arguments: [
+      {
+        name: 'async',
+        type: 'oneof',
+        optional: true,
+        arguments: [
+          { name: 'async', type: 'pure-token', token: 'ASYNC', since: '4.0.0' },
+          { name: 'sync', type: 'pure-token', token: 'SYNC', since: '6.2.0' },
+        ],
+      },
+    ],
+    run: (call, argv) => flush(call, argv, () => call.db.flush()),
+  },
+  {
+    name: 'info',
+    arity: -1,
+    flags: ['loading', 'stale'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Get information and statistics about the server',
+    complexity: 'O(1)',
+    tips: ['nondeterministic_output', 'request_policy:all_shards', 'response_policy:special'],
+    categories: ['dangerous'],
+    arguments: [{ name: 'section', type: 'string', optional: true, multiple: true }],
+    run: info,
+  },
+  {
+    name: 'lastsave',
+    arity: 1,
+    flags: ['loading', 'stale', 'fast'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Get the UNIX time stamp of the last successful save to disk',
+    complexity: 'O(1)',
+    tips: ['nondeterministic_output'],
+    categories: ['admin', 'dangerous'],
+    run: ({ server, reply }) => reply.integer(Math.floor(server.startedAt / 1000)),
+  },
+  {
+    name: 'lolwut',
+    arity: -1,
+    flags: ['readonly', 'fast'],
+    group: 'server',
+    since: '5.0.0',
+    summary: 'Display some computer art and the Redis version',
+    arguments: [{ name: 'version', type: 'integer', token: 'VERSION', optional: true }],
+    run: ({ reply }) => reply.verbatim(`Rookery ver. ${VERSION}, Redis ver. ${REDIS_VERSION}\n`),
+  },
+  {
+    name: 'monitor',
+    arity: 1,
+    flags: ['admin', 'noscript', 'loading', 'stale'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Listen for all requests received by the server in real time',
+    run: monitor,
+  },
+  {
+    name: 'save',
+    arity: 1,
+    flags: ['admin', 'noscript', 'no_async_loading', 'no_multi'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Synchronously save the dataset to disk',
+    complexity: 'O(N) where N is the total number of keys in all databases',
+    run() {
+      throw NO_DISK
+    },
+  },
+  {
+    name: 'shutdown',
+    arity: -1,
+    flags: ['admin', 'noscript', 'loading', 'stale', 'no_multi', 'allow_busy'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Synchronously save the dataset to disk and then shut down the server',
+    complexity:
+      'O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)',
+    arguments: [
+      {
+        name: 'nosave_save',
+        type: 'oneof',
+        optional: true,
+        arguments: [
+          { name: 'nosave', type: 'pure-token', token: 'NOSAVE' },
+          { name: 'save', type: 'pure-token', token: 'SAVE' },
+        ],
+      },
+      { name: 'now', type: 'pure-token', token: 'NOW', since: '7.0.0', optional: true },
+      { name: 'force', type: 'pure-token', token: 'FORCE', since: '7.0.0', optional: true },
+      { name: 'abort', type: 'pure-token', token: 'ABORT', since: '7.0.0', optional: true },
+    ],
+    run: shutdown,
+  },
+  {
+    name: 'swapdb',
+    arity: 3,
+    flags: ['write', 'fast'],
+    group: 'server',
+    since: '4.0.0',
+    summary: 'Swaps two Redis databases',
+    complexity: 'O(N) where N is the count of clients watching or blocking on keys from both databases.',
+    categories: ['keyspace', 'dangerous'],
+    arguments: [
+      { name: 'index1', type: 'integer' },
+      { name: 'index2', type: 'integer' },
+    ],
+    run: swapDatabases,
+  },
+  {
+    name: 'time',
+    arity: 1,
+    flags: ['loading', 'stale', 'fast'],
+    group: 'server',
+    since: '2.6.0',
+    summary: 'Return the current server time',
+    complexity: 'O(1)',
+    tips: ['nondeterministic_output'],
+    run: time,
+  },
+)
+
+function info({ server, reply }: Call, argv: Argv): void {
+  const names: string[] = []
+  for (let i = 1; i < argv.count; i++) names.push(argv.word(i))
+  reply.verbatim(infoText(server, names))
+}
+
+/** FLUSHALL and FLUSHDB: their flags are understood, and mean the same here. Replicas are told even if there was nothing,
+ *  for they may have something. */
+function flush(call: Call, argv: Argv, remove: () => number): void {
+  if (argv.count > 2 || (argv.count === 2 && !/^(a)?sync$/.test(argv.word(1)))) throw SYNTAX
+  remove()
+  call.forcePropagate()
+  call.reply.ok()
+}
+
+function swapDatabases(call: Call, argv: Argv): void {
+  const { server, reply } = call
+  if (server.cluster !== undefined) throw fail('SWAPDB is not allowed in cluster mode')
+  const one = parseInteger(argv.at(1))
+  if (one === undefined) throw fail('invalid first DB index')
+  const other = parseInteger(argv.at(2))
+  if (other === undefined) throw fail('invalid second DB index')
+  const first = server.keyspace.databases[one]
+  const second = server.keyspace.databases[other]
+  if (first === undefined || second === undefined) throw DB_RANGE
+  if (first !== second) first.swapWith(second)
+  call.forcePropagate()
+  reply.ok()
+}
+
+function time({ reply }: Call): void {
+  const now = wallClock()
+  reply.array(2)
+  reply.text(String(Math.floor(now / 1000)))
+  reply.text(String((now % 1000) * 1000))
+}
+
+/** Told plainly, for a script that believed it had a backup would be worse off. */
+const NO_DISK = fail('this node keeps its data in memory only: there is no file to save to or to rewrite')
+
+function backgroundSave(_: Call, argv: Argv): void {
+  if (argv.count > 2 || (argv.count === 2 && argv.word(1) !== 'schedule')) throw SYNTAX
+  throw NO_DISK
+}
+
+const SHUTDOWN_WORDS = ['nosave', 'save', 'now', 'force', 'abort']
+
+/** Nothing can be saved, so a wish to save is refused, unless it is to be FORCEd. */
+function shutdown({ server }: Call, argv: Argv): void {
+  const words = new Set<string>()
+  for (let i = 1; i < argv.count; i++) words.add(argv.word(i))
+  const isSenseless = (words.has('abort') && words.size > 1) || (words.has('save') && words.has('nosave'))
+  if (isSenseless || [...words].some((word) => !SHUTDOWN_WORDS.includes(word))) throw SYNTAX
+  if (words.has('abort')) throw fail('No shutdown in progress.')
+  if (words.has('save') && !words.has('force')) {
+    server.log.warning('SHUTDOWN SAVE refused: this node keeps its data in memory only')
+    throw fail('Errors trying to SHUTDOWN. Check logs.')
+  }
+  server.log.warning('User requested shutdown...')
+  server.host.shutdown()
+}
+
+function monitor({ server, client, reply }: Call): void {
+  if (client.multi !== undefined) throw fail("MONITOR isn't allowed for DENY BLOCKING client")
+  if (client.monitor || client.replica) return
+  client.monitor = true
+  server.monitors.add(client)
+  reply.ok()
+}

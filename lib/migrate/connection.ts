@@ -1,0 +1,197 @@
+/** The sockets of MIGRATE: outgoing connections on which every step has a time limit, kept open for a while between uses. */
+import net from 'node:net'
+import tls from 'node:tls'
+
+/** How a connection let us down. */
+export class LinkFailure extends Error {
+  /** While the connection was being made: the name is unknown, or nobody answered in time. */
+  readonly connecting: boolean
+  readonly timedOut: boolean
+  constructor(message: string, kind: { connecting?: boolean; timedOut?: boolean }) {
+    super(message)
+    this.connecting = kind.connecting ?? false
+    this.timedOut = kind.timedOut ?? false
+  }
+}
+
+interface Step {
+  readonly done: (error?: LinkFailure) => void
+  readonly timer: NodeJS.Timeout
+}
+
+const CR = 0x0d
+const LF = 0x0a
+
+export class TargetLink {
+  readonly #socket: net.Socket
+  /** What is being waited for: at most one thing at a time. */
+  #step: Step | undefined
+  #received: Buffer = Buffer.alloc(0)
+  #failure: LinkFailure | undefined
+  /** The database the target has selected for us; -1 when that is not certain. */
+  selected = -1
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket
+    socket.on('data', (chunk: Buffer) => {
+      this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
+      this.#settle()
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#fail(failureOf(error)))
+    socket.on('close', () => this.#fail(new LinkFailure('connection closed', {})))
+  }
+
+  get failed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** Resolves when the connection stands. Rejects with a LinkFailure, as the steps below do. */
+  ready(event: 'connect' | 'secureConnect', timeoutMs: number): Promise<void> {
+    return this.#wait(timeoutMs, true, (done) => void this.#socket.once(event, () => done()))
+  }
+
+  /** Resolves when the kernel has taken the bytes. */
+  write(bytes: Buffer, timeoutMs: number): Promise<void> {
+    return this.#wait(timeoutMs, false, (done) => void this.#socket.write(bytes, (error) => error ?? done()))
+  }
+
+  /** The next line, without its end. */
+  async line(timeoutMs: number): Promise<string> {
+    let end = this.#received.indexOf(LF)
+    while (end < 0) {
+      await this.#wait(timeoutMs, false, () => {})
+      end = this.#received.indexOf(LF)
+    }
+    const text = this.#received.latin1Slice(0, this.#received[end - 1] === CR ? end - 1 : end)
+    this.#received = this.#received.subarray(end + 1)
+    return text
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  /** An idle connection does not keep the process alive. */
+  set idle(idle: boolean) {
+    if (idle) this.#socket.unref()
+    else this.#socket.ref()
+  }
+
+  #wait(timeoutMs: number, connecting: boolean, begin: (done: () => void) => void): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => this.#fail(new LinkFailure(`nothing for ${timeoutMs} ms`, { connecting, timedOut: true })),
+        timeoutMs,
+      )
+      this.#step = { done: (error) => (error === undefined ? resolve() : reject(error)), timer }
+      begin(() => this.#settle())
+    })
+  }
+
+  #settle(error?: LinkFailure): void {
+    const step = this.#step
+    if (step === undefined) return
+    this.#step = undefined
+    clearTimeout(step.timer)
+    step.done(error)
+  }
+
+  /** The first failure is the one that counts; the connection is of no use after it. */
+  #fail(failure: LinkFailure): void {
+    if (this.#failure !== undefined) return
+    this.#failure = failure
+    this.#socket.destroy()
+    this.#settle(failure)
+  }
+}
+
+/** A refused connection is found out by a real server only when it writes; a name that has no address, before that. */
+const failureOf = (error: NodeJS.ErrnoException): LinkFailure =>
+  new LinkFailure(error.message, { connecting: error.syscall === 'getaddrinfo', timedOut: error.code === 'ETIMEDOUT' })
+
+export interface PoolOptions {
+  /** Options of TLS connections; undefined: plain ones. */
+  readonly secure: () => tls.ConnectionOptions | undefined
+  readonly idleMs?: number
+  /** Most connections kept open. */
+  readonly most?: number
+}
+
+interface Idle {
+  readonly address: string
+  readonly link: TargetLink
+  readonly timer: NodeJS.Timeout
+}
+
+/** Connections between uses, by address. One that is in use is nobody else's. */
+export class LinkPool {
+  readonly #options: Required<PoolOptions>
+  readonly #idle = new Set<Idle>()
+
+  constructor(options: PoolOptions) {
+    this.#options = { idleMs: 10_000, most: 64, ...options }
+  }
+
+  /** How many connections wait to be used again. */
+  get size(): number {
+    return this.#idle.size
+  }
+
+  /** A connection to that address: an idle one, unless it has to be `fresh`, or a new one. Rejects with a LinkFailure. */
+  async take(host: string, port: number, timeoutMs: number, fresh: boolean): Promise<TargetLink> {
+    const address = `${host}:${port}`
+    for (const idle of this.#idle) {
+      if (idle.address !== address) continue
+      this.#forget(idle)
+      if (!fresh && !idle.link.failed) {
+        idle.link.idle = false
+        return idle.link
+      }
+      idle.link.close()
+    }
+    if (!(port >= 0 && port < 65536)) throw new LinkFailure('no such port', { connecting: true })
+    const options = this.#options.secure()
+    if (options === undefined) {
+      const link = new TargetLink(net.connect({ host, port, noDelay: true }))
+      await link.ready('connect', timeoutMs)
+      return link
+    }
+    const link = new TargetLink(tls.connect({ ...options, host, port }).setNoDelay(true))
+    await link.ready('secureConnect', timeoutMs)
+    return link
+  }
+
+  /** Gives a connection back, to be closed when nobody takes it for a while. */
+  give(host: string, port: number, link: TargetLink): void {
+    if (link.failed) return
+    for (const oldest of this.#idle) {
+      if (this.#idle.size < this.#options.most) break
+      this.#forget(oldest)
+      oldest.link.close()
+    }
+    link.idle = true
+    const idle: Idle = {
+      address: `${host}:${port}`,
+      link,
+      timer: setTimeout(() => {
+        this.#idle.delete(idle)
+        link.close()
+      }, this.#options.idleMs).unref(),
+    }
+    this.#idle.add(idle)
+  }
+
+  /** Closes what is idle. */
+  close(): void {
+    for (const idle of this.#idle) {
+      this.#forget(idle)
+      idle.link.close()
+    }
+  }
+
+  #forget(idle: Idle): void {
+    this.#idle.delete(idle)
+    clearTimeout(idle.timer)
+  }
+}

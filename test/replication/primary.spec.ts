@@ -1,0 +1,350 @@
+/** The primary's side: what each kind of replica is sent, when it counts, and when it is dropped. */
+import assert from 'node:assert/strict'
+import { PrimarySide } from '../../lib/replication/primary.ts'
+import type { ReplicationSettings } from '../../lib/replication/settings.ts'
+import { NO_ID, ReplicationStream } from '../../lib/replication/stream.ts'
+import { RdbReader } from '../../store/rdb/reader.ts'
+import { Clock, FakeReplica, memoryLog, OTHER_ID, random, requests, settings, wordsOf } from './parts.ts'
+
+class Bench {
+  readonly clock = new Clock()
+  readonly stream = new ReplicationStream(NO_ID, 1 << 20)
+  readonly primary: PrimarySide
+  readonly lines: string[]
+  snapshots = 0
+  #ids = 0
+
+  constructor(changes: Partial<ReplicationSettings> = {}) {
+    const { log, lines } = memoryLog(this.clock)
+    this.lines = lines
+    const value = { type: 'string', bytes: Buffer.from('v'), raw: false } as const
+    this.primary = new PrimarySide({
+      stream: this.stream,
+      config: settings(changes),
+      log,
+      random: random(),
+      snapshot: () => {
+        this.snapshots++
+        return {
+          entries: [{ db: 0, key: Buffer.from('k'), value, expireAt: 0 }],
+          sizes: () => ({ keys: 1, expires: 0 }),
+        }
+      },
+    })
+  }
+
+  /** A replica that has introduced itself. */
+  replica(capabilities: readonly ('eof' | 'psync2')[] = ['eof', 'psync2']): FakeReplica {
+    const replica = new FakeReplica(++this.#ids, this.clock)
+    const facts = this.primary.factsOf(replica)
+    facts.listeningPort = 7000 + this.#ids
+    for (const capability of capabilities) facts[capability] = true
+    return replica
+  }
+
+  /** A replica that follows the stream. */
+  online(): FakeReplica {
+    const replica = this.replica()
+    this.primary.psync(replica, '?', -1, this.clock.now())
+    this.primary.endTurn()
+    replica.taken()
+    this.primary.acknowledge(replica, this.stream.offset)
+    return replica
+  }
+
+  write(...texts: readonly string[]): void {
+    for (const text of texts) this.stream.append(0, requests(text))
+  }
+
+  stateOf(replica: FakeReplica): string | undefined {
+    return this.primary.replicas.find(({ client }) => client === replica)?.state
+  }
+}
+
+/** Keys and facts of a snapshot, and what is behind it. */
+function read(rdb: Buffer): { keys: string[]; aux: Map<string, string>; rest: Buffer } {
+  const reader = new RdbReader()
+  const keys: string[] = []
+  const aux = new Map<string, string>()
+  for (const item of reader.feed(rdb)) {
+    if (item.type === 'key') keys.push(item.key.toString())
+    else if (item.type === 'aux') aux.set(item.name, item.value)
+  }
+  assert.ok(reader.done)
+  return { keys, aux, rest: reader.rest() }
+}
+
+describe('a full synchronisation as the primary gives it', () => {
+  it('has a mark and no stream behind it until the replica acknowledges, for who understands marks', () => {
+    const bench = new Bench()
+    const replica = bench.replica()
+    bench.primary.psync(replica, '?', -1, bench.clock.now())
+    assert.equal(bench.stateOf(replica), 'wait_bgsave')
+    bench.primary.endTurn()
+    const [, replid, offset, mark, rdb] = /^\+FULLRESYNC (\w{40}) (\d+)\r\n\$EOF:(\w{40})\r\n(.*)$/s.exec(
+      replica.taken().toString('latin1'),
+    )!
+    assert.deepEqual([replid, offset], [bench.stream.replid, '0'])
+    const { keys, aux, rest } = read(Buffer.from(rdb!, 'latin1'))
+    assert.deepEqual(keys, ['k'])
+    assert.equal(rest.toString(), mark)
+    assert.deepEqual(
+      [...aux],
+      [
+        ['repl-stream-db', '0'],
+        ['repl-id', replid],
+        ['repl-offset', '0'],
+      ],
+    )
+    bench.write('SET a 1')
+    bench.primary.endTurn()
+    assert.equal(replica.taken().length, 0)
+    assert.equal(bench.stateOf(replica), 'send_bulk')
+    bench.primary.acknowledge(replica, 0)
+    assert.equal(bench.stateOf(replica), 'online')
+    bench.write('SET b 2')
+    bench.primary.endTurn()
+    assert.deepEqual(wordsOf(replica.taken()), ['SELECT 0', 'SET a 1', 'SET b 2'])
+  })
+
+  it('has its length first, and the stream right behind it, for who does not or when disk form is asked for', () => {
+    for (const [changes, capabilities] of [
+      [{}, ['psync2']],
+      [{ replDisklessSync: false }, ['eof', 'psync2']],
+    ] as const) {
+      const bench = new Bench(changes)
+      const replica = bench.replica(capabilities)
+      bench.primary.psync(replica, '?', -1, bench.clock.now())
+      bench.primary.endTurn()
+      bench.write('SET a 1')
+      bench.primary.endTurn()
+      const [, length, rest] = /^\+FULLRESYNC \w{40} 0\r\n\$(\d+)\r\n(.*)$/s.exec(replica.taken().toString('latin1'))!
+      const { keys, rest: behind } = read(Buffer.from(rest!, 'latin1'))
+      assert.equal(rest!.length - behind.length, Number(length))
+      assert.deepEqual(keys, ['k'])
+      assert.deepEqual(wordsOf(behind), ['SELECT 0', 'SET a 1'])
+    }
+  })
+
+  it('is given without a word to SYNC', () => {
+    const bench = new Bench()
+    const replica = bench.replica([])
+    bench.primary.sync(replica, bench.clock.now())
+    bench.primary.endTurn()
+    assert.match(replica.taken().toString('latin1'), /^\$\d+\r\nREDIS0010/)
+  })
+
+  it('without a stream is given to who wants only the snapshot', () => {
+    const bench = new Bench()
+    const replica = bench.replica([])
+    bench.primary.factsOf(replica).rdbOnly = true
+    bench.primary.sync(replica, bench.clock.now())
+    bench.primary.endTurn()
+    replica.taken()
+    bench.write('SET a 1')
+    bench.primary.everySecond(bench.clock.now())
+    assert.equal(replica.taken().length, 0)
+    assert.equal(bench.stateOf(replica), 'send_bulk')
+  })
+
+  it('is one snapshot for all who come in a turn, at the offset of the end of that turn', () => {
+    const bench = new Bench()
+    bench.online()
+    const [first, second] = [bench.replica(), bench.replica([])]
+    bench.primary.psync(first, '?', -1, bench.clock.now())
+    bench.write('SET a 1')
+    bench.primary.psync(second, OTHER_ID, 77, bench.clock.now())
+    bench.primary.endTurn()
+    assert.equal(bench.snapshots, 2)
+    for (const replica of [first, second])
+      assert.ok(
+        replica.taken().toString('latin1').startsWith(`+FULLRESYNC ${bench.stream.replid} ${bench.stream.offset}\r\n`),
+      )
+  })
+
+  it('begins a history when it is the first one, and names the database anew in any case', () => {
+    const bench = new Bench()
+    bench.write('SET unheard 1')
+    bench.online()
+    assert.notEqual(bench.stream.replid, NO_ID)
+    assert.equal(bench.stream.offset, 0)
+    bench.write('SET a 1')
+    const second = bench.online()
+    bench.write('SET b 2')
+    bench.primary.endTurn()
+    assert.deepEqual(wordsOf(second.taken()), ['SELECT 0', 'SET b 2'])
+  })
+})
+
+describe('a partial synchronisation as the primary gives it', () => {
+  it('is +CONTINUE, what is missing, and the stream', () => {
+    for (const capabilities of [['psync2'], []] as const) {
+      const bench = new Bench()
+      bench.online()
+      bench.write('SET a 1', 'SET b 2')
+      const { replid } = bench.stream
+      const next = 1 + requests('SELECT 0', 'SET a 1').length
+      const replica = bench.replica(capabilities)
+      bench.primary.psync(replica, replid, next, bench.clock.now())
+      const reply = capabilities.length > 0 ? `+CONTINUE ${replid}` : '+CONTINUE'
+      assert.equal(replica.taken().toString(), `${reply}\r\n${requests('SET b 2')}`)
+      assert.equal(bench.stateOf(replica), 'online')
+      bench.stream.appendControl(['ping'])
+      bench.primary.endTurn()
+      assert.deepEqual(wordsOf(replica.taken()), ['ping'])
+      assert.deepEqual(bench.primary.stats, { full: 1, partialOk: 1, partialRefused: 0 })
+    }
+  })
+
+  it('is refused to other histories and for bytes that are gone, which then get a snapshot', () => {
+    const bench = new Bench()
+    bench.online()
+    const { replid, offset } = bench.stream
+    for (const [id, next] of [
+      [OTHER_ID, 1],
+      [replid, offset + 2],
+      [replid, 0],
+    ] as const) {
+      const replica = bench.replica()
+      bench.primary.psync(replica, id, next, bench.clock.now())
+      bench.primary.endTurn()
+      assert.match(replica.taken().toString('latin1'), /^\+FULLRESYNC /)
+    }
+    assert.deepEqual(bench.primary.stats, { full: 4, partialOk: 0, partialRefused: 3 })
+  })
+
+  it('is not begun twice by one connection', () => {
+    const bench = new Bench()
+    const replica = bench.online()
+    bench.primary.psync(replica, '?', -1, bench.clock.now())
+    bench.primary.sync(replica, bench.clock.now())
+    bench.primary.endTurn()
+    assert.equal(replica.taken().length, 0)
+  })
+})
+
+describe('acknowledgements', () => {
+  it('are counted by offset, and never go back', () => {
+    const bench = new Bench()
+    const [a, b] = [bench.online(), bench.online()]
+    bench.primary.acknowledge(a, 100)
+    bench.primary.acknowledge(a, 50)
+    bench.primary.acknowledge(b, 99)
+    assert.deepEqual(
+      [99, 100, 101].map((offset) => bench.primary.acknowledged(offset)),
+      [2, 1, 0],
+    )
+  })
+
+  it('are asked for once a turn, and end the wait of who waits for enough of them', () => {
+    const bench = new Bench()
+    const [a, b] = [bench.online(), bench.online()]
+    let ended = ''
+    bench.primary.whenAcknowledged(10, 1, () => {
+      ended += 'one '
+    })
+    bench.primary.whenAcknowledged(10, 2, () => {
+      ended += 'two '
+    })
+    const leave = bench.primary.whenAcknowledged(10, 2, () => {
+      ended += 'gone '
+    })
+    bench.primary.endTurn()
+    bench.primary.endTurn()
+    assert.deepEqual(wordsOf(a.taken()), ['REPLCONF GETACK *'])
+    bench.primary.acknowledge(a, 9)
+    assert.equal(ended, '')
+    bench.primary.acknowledge(a, 10)
+    assert.equal(ended, 'one ')
+    leave()
+    bench.primary.acknowledge(b, 11)
+    assert.equal(ended, 'one two ')
+  })
+
+  it('make a good replica, as long as it is heard from', () => {
+    const bench = new Bench()
+    const replica = bench.online()
+    bench.clock.advance(10_999)
+    assert.equal(bench.primary.good(bench.clock.now(), 10), 1)
+    bench.clock.advance(1)
+    assert.equal(bench.primary.good(bench.clock.now(), 10), 0)
+    replica.speaks()
+    assert.equal(bench.primary.good(bench.clock.now(), 10), 1)
+  })
+})
+
+describe('as time passes', () => {
+  it('replicas are pinged every repl-ping-replica-period, unless a manual failover holds the offset still', () => {
+    const bench = new Bench()
+    const replica = bench.online()
+    const pings = (): number => wordsOf(replica.taken()).filter((text) => text === 'ping').length
+    const pass = (seconds: number): number => {
+      for (let i = 0; i < seconds; i++) {
+        bench.clock.advance(1000)
+        replica.speaks()
+        bench.primary.everySecond(bench.clock.now())
+      }
+      return pings()
+    }
+    pass(1)
+    assert.equal(pass(30), 3)
+    bench.primary.pingsPaused = true
+    assert.equal(pass(30), 0)
+  })
+
+  it('a replica that says nothing for repl-timeout is dropped; who only loads says so', () => {
+    const bench = new Bench()
+    const silent = bench.online()
+    const loading = bench.replica()
+    bench.primary.psync(loading, '?', -1, bench.clock.now())
+    bench.primary.endTurn()
+    for (let i = 0; i < 61; i++) {
+      bench.clock.advance(1000)
+      loading.speaks()
+      bench.primary.everySecond(bench.clock.now())
+    }
+    assert.deepEqual([silent.closed, loading.closed], [true, false])
+    assert.equal(bench.primary.replicas.length, 1)
+  })
+
+  it('a replica that does not read is dropped by the limits of its output, which the snapshot does not touch', () => {
+    const limits = { replica: { hard: 100_000, soft: 1000, softSeconds: 10 } }
+    const bench = new Bench({ clientOutputBufferLimit: limits })
+    const pass = (seconds: number, replica: FakeReplica): boolean => {
+      for (let i = 0; i < seconds; i++) {
+        bench.clock.advance(1000)
+        replica.speaks()
+        bench.primary.everySecond(bench.clock.now())
+      }
+      return replica.closed
+    }
+    const patient = bench.replica()
+    patient.stuck = true
+    bench.primary.psync(patient, '?', -1, bench.clock.now())
+    bench.primary.endTurn()
+    assert.equal(pass(20, patient), false)
+    bench.write(`SET a ${'x'.repeat(1100)}`)
+    bench.primary.endTurn()
+    assert.equal(pass(10, patient), false)
+    assert.equal(pass(2, patient), true)
+    const flooded = bench.online()
+    flooded.stuck = true
+    bench.write(`SET a ${'x'.repeat(100_000)}`)
+    bench.primary.endTurn()
+    assert.equal(pass(1, flooded), true)
+  })
+
+  it('the backlog is freed, and the history ends, when nobody has read for repl-backlog-ttl', () => {
+    const bench = new Bench({ replBacklogTtl: 100 })
+    const replica = bench.online()
+    const { replid } = bench.stream
+    bench.primary.detach(replica, bench.clock.now())
+    bench.clock.advance(99_000)
+    bench.primary.everySecond(bench.clock.now())
+    assert.equal(bench.stream.replid, replid)
+    bench.clock.advance(2000)
+    bench.primary.everySecond(bench.clock.now())
+    assert.ok(!bench.stream.hasBacklog)
+    assert.notEqual(bench.stream.replid, replid)
+  })
+})
