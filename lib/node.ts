@@ -52,6 +52,7 @@ export class Node {
       server: () => this.server,
     })
     this.server = new Server({ config, log, commands, keyspace, replication })
+    this.server.version = VERSION
   }
 
   /** Opens nodes.conf, then the ports. Rejects with a StartupError and leaves nothing open when it cannot. */

@@ -8,6 +8,8 @@ import { counterCommands } from './counter.ts'
 import { debugCommands } from './debug.ts'
 import type { Command } from './define.ts'
 import { diagnosticCommands } from './diagnostics.ts'
+import { expireCommands } from './expire.ts'
+import { genericCommands } from './generic.ts'
 import { pubsubCommands } from './pubsub.ts'
 import { replicationCommands } from './replication.ts'
 import { serverCommands } from './server.ts'
@@ -24,6 +26,8 @@ export const FAMILIES: readonly (readonly Command[])[] = [
   counterCommands,
   debugCommands,
   diagnosticCommands,
+  expireCommands,
+  genericCommands,
   pubsubCommands,
   replicationCommands,
   serverCommands,

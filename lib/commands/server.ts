@@ -2,7 +2,6 @@
 
 import { parseInteger } from '../base/bytes.ts'
 import { wallClock } from '../base/clock.ts'
-import { VERSION } from '../cli/version.ts'
 import { DB_RANGE, fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
@@ -125,7 +124,7 @@ export const serverCommands = family(
     since: '5.0.0',
     summary: 'Display some computer art and the Redis version',
     arguments: [{ name: 'version', type: 'integer', token: 'VERSION', optional: true }],
-    run: ({ reply }) => reply.verbatim(`Rookery ver. ${VERSION}, Redis ver. ${REDIS_VERSION}\n`),
+    run: ({ server, reply }) => reply.verbatim(`Rookery ver. ${server.version}, Redis ver. ${REDIS_VERSION}\n`),
   },
   {
     name: 'monitor',

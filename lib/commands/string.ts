@@ -18,7 +18,6 @@ import {
   UNIX_MILLISECONDS,
   UNIX_SECONDS,
 } from './args.ts'
-import { counterCommands } from './counter.ts'
 import { type ArgumentDoc, allKeys, type Command, family, firstKey, type KeyPositions } from './define.ts'
 import { KEY, KEYS, option, VALUE, word } from './docs.ts'
 import { lcs } from './lcs.ts'
@@ -288,7 +287,6 @@ export const stringCommands = family(
     run: getRange,
   }),
   lcs,
-  ...counterCommands,
 )
 
 function replyString({ reply }: Call, bytes: Buffer | undefined): void {

@@ -7,8 +7,8 @@ export class LinkFailure extends Error {
   /** While the connection was being made: the name is unknown, or nobody answered in time. */
   readonly connecting: boolean
   readonly timedOut: boolean
-  constructor(message: string, kind: { connecting?: boolean; timedOut?: boolean }) {
-    super(message)
+  constructor(message: string, kind: { connecting?: boolean; timedOut?: boolean; cause?: unknown }) {
+    super(message, { cause: kind.cause })
     this.connecting = kind.connecting ?? false
     this.timedOut = kind.timedOut ?? false
   }
@@ -110,6 +110,9 @@ export class TargetLink {
 const failureOf = (error: NodeJS.ErrnoException): LinkFailure =>
   new LinkFailure(error.message, { connecting: error.syscall === 'getaddrinfo', timedOut: error.code === 'ETIMEDOUT' })
 
+/** Lets `ms` pass. */
+export const pass = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref())
+
 export interface PoolOptions {
   /** Options of TLS connections; undefined: plain ones. */
   readonly secure: () => tls.ConnectionOptions | undefined
@@ -151,7 +154,7 @@ export class LinkPool {
       idle.link.close()
     }
     if (!(port >= 0 && port < 65536)) throw new LinkFailure('no such port', { connecting: true })
-    const options = this.#options.secure()
+    const options = this.#secureOptions()
     if (options === undefined) {
       const link = new TargetLink(net.connect({ host, port, noDelay: true }))
       await link.ready('connect', timeoutMs)
@@ -187,6 +190,14 @@ export class LinkPool {
     for (const idle of this.#idle) {
       this.#forget(idle)
       idle.link.close()
+    }
+  }
+
+  #secureOptions(): tls.ConnectionOptions | undefined {
+    try {
+      return this.#options.secure()
+    } catch (cause) {
+      throw new LinkFailure('the TLS directives do not make a connection', { connecting: true, cause })
     }
   }
 

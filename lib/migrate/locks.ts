@@ -4,9 +4,11 @@
 import type { Millis } from '../base/brand.ts'
 import { keyIndexes } from '../commands/keys.ts'
 import type { CommandEntry } from '../commands/table.ts'
+import { tlsOptions } from '../config.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Blocked, Client } from '../server/client.ts'
 import type { Server } from '../server/server.ts'
+import { LinkPool } from './connection.ts'
 
 /** Some keys that are locked together. */
 export class KeyLock {
@@ -28,9 +30,13 @@ const scratch: number[] = []
 export class KeyLocks {
   readonly #server: Server
   readonly #locks = new Set<KeyLock>()
+  /** The connections over which keys leave. */
+  readonly links: LinkPool
 
   constructor(server: Server) {
     this.#server = server
+    const secure = () => (server.config.values.tlsCluster ? tlsOptions(server.config, 'client') : undefined)
+    this.links = new LinkPool({ secure })
   }
 
   /** Locks keys, in whatever database keys of these names are. */

@@ -1,7 +1,6 @@
 /** INFO: what a node tells about itself, section by section, in a real server's words and order. What has no meaning here is
  *  left out, unless a real server too prints it as a plain zero when it is not in use. */
 
-import { VERSION } from '../cli/version.ts'
 import type { CommandEntry } from '../commands/table.ts'
 import { replicationRows } from '../replication/info.ts'
 import { waitsByWish } from './blocking.ts'
@@ -69,7 +68,7 @@ function serverRows(server: Server): Rows {
   const uptime = Math.floor((server.now - server.startedAt) / 1000)
   return [
     ['redis_version', REDIS_VERSION],
-    ['rookery_version', VERSION],
+    ['rookery_version', server.version],
     ['redis_git_sha1', '00000000'],
     ['redis_git_dirty', 0],
     ['redis_build_id', 0],

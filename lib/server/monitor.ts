@@ -1,7 +1,7 @@
 /** MONITOR: every command, as it was carried out, to those who asked to see it. */
 import type { CommandEntry } from '../commands/table.ts'
-import { quoteBytes } from '../config/quote.ts'
 import type { Argv } from '../resp/argv.ts'
+import { quoteBytes } from '../resp/quote.ts'
 import type { Client } from './client.ts'
 import { shownArgument } from './redact.ts'
 import type { Server } from './server.ts'

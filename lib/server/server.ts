@@ -54,6 +54,8 @@ export class Server {
   readonly startedAt: Millis = wallClock()
   /** 40 hex characters, new at each start. */
   readonly runId: string
+  /** Our own version, for INFO; the composition root knows it. */
+  version = '0.0.0'
   readonly clients = new Map<number, Client>()
   readonly propagation: Propagation
   readonly pubsub = new PubSub()

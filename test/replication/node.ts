@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import net from 'node:net'
 import type { Millis } from '../../lib/base/brand.ts'
 import { wallClock } from '../../lib/base/clock.ts'
+import { createLog } from '../../lib/base/log.ts'
 import { systemRandom } from '../../lib/base/random.ts'
 import type { Command } from '../../lib/commands/define.ts'
 import { replicationCommands } from '../../lib/commands/replication.ts'
 import { ClientError } from '../../lib/errors.ts'
-import { createLog } from '../../lib/base/log.ts'
 import { dialer } from '../../lib/replication/dial.ts'
 import { type InfoSettings, replicationRows } from '../../lib/replication/info.ts'
 import { Replication } from '../../lib/replication/role.ts'
@@ -77,8 +77,8 @@ export class Node {
   constructor(port: number, changes: Partial<ReplicationSettings>) {
     this.port = port
     this.log = createLog({ pid: process.pid, now: wallClock, level: 'debug', sink: (line) => this.lines.push(line) })
+    // A row sees of the call what TestCall has, and nothing else of the server.
     for (const { name, run } of replicationCommands)
-      // A row sees of the call what TestCall has, and nothing else of the server.
       this.#rows.set(name, (call, argv) => (run as Command['run'])!(call as unknown as Call, argv))
     this.replication = new Replication({
       config: settings({ port, ...changes }),

@@ -52,7 +52,10 @@ scenarios('RDB files', ['redis'], () => {
   })
 
   it('that redis-server writes are read by us, key for key, in pieces of every size', async () => {
-    const server = await startServer({ kind: 'redis', conf: { dbfilename: 'dump.rdb', 'maxmemory-policy': 'allkeys-lru' } })
+    const server = await startServer({
+      kind: 'redis',
+      conf: { dbfilename: 'dump.rdb', 'maxmemory-policy': 'allkeys-lru' },
+    })
     const client = await connect(server.port)
     for (const db of [0, 3]) {
       await client.call('SELECT', db)
