@@ -181,6 +181,8 @@ function replicate(c: Cluster, { id }: Named<'replicate'>): Answer | undefined {
   }
   if (c.myself.primary === primary) return undefined
   followPrimary(c, primary)
+  // Everybody may know at once, as with Valkey 8: who asks any node right after OK should see the new role.
+  broadcastPong(c, 'all')
   return changed(c)
 }
 

@@ -19,6 +19,8 @@ interface Step {
   readonly timer: NodeJS.Timeout
 }
 
+/** Replies to MIGRATE are short; an error quotes little. */
+const MAX_LINE = 64 * 1024
 const CR = 0x0d
 const LF = 0x0a
 
@@ -41,8 +43,9 @@ export class TargetLink {
     socket.on('close', () => this.#fail(new LinkFailure('connection closed', {})))
   }
 
-  get failed(): boolean {
-    return this.#failure !== undefined
+  /** The connection stands and is between a reply and the next request. */
+  get usable(): boolean {
+    return this.#failure === undefined && this.#received.length === 0
   }
 
   /** Resolves when the connection stands. Rejects with a LinkFailure, as the steps below do. */
@@ -59,6 +62,7 @@ export class TargetLink {
   async line(timeoutMs: number): Promise<string> {
     let end = this.#received.indexOf(LF)
     while (end < 0) {
+      if (this.#received.length > MAX_LINE) this.#fail(new LinkFailure('that is no reply', {}))
       await this.#wait(timeoutMs, false, () => {})
       end = this.#received.indexOf(LF)
     }
@@ -113,13 +117,9 @@ const failureOf = (error: NodeJS.ErrnoException): LinkFailure =>
 /** Lets `ms` pass. */
 export const pass = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref())
 
-export interface PoolOptions {
-  /** Options of TLS connections; undefined: plain ones. */
-  readonly secure: () => tls.ConnectionOptions | undefined
-  readonly idleMs?: number
-  /** Most connections kept open. */
-  readonly most?: number
-}
+/** How long a connection is kept when nobody uses it, and how many are. */
+const IDLE_MS = 10_000
+const MOST = 64
 
 interface Idle {
   readonly address: string
@@ -129,11 +129,15 @@ interface Idle {
 
 /** Connections between uses, by address. One that is in use is nobody else's. */
 export class LinkPool {
-  readonly #options: Required<PoolOptions>
+  readonly #idleMs: number
+  readonly #most: number
   readonly #idle = new Set<Idle>()
+  /** Options of TLS connections (tls-cluster); undefined: plain ones. */
+  secure: () => tls.ConnectionOptions | undefined = () => undefined
 
-  constructor(options: PoolOptions) {
-    this.#options = { idleMs: 10_000, most: 64, ...options }
+  constructor({ idleMs = IDLE_MS, most = MOST } = {}) {
+    this.#idleMs = idleMs
+    this.#most = most
   }
 
   /** How many connections wait to be used again. */
@@ -147,7 +151,7 @@ export class LinkPool {
     for (const idle of this.#idle) {
       if (idle.address !== address) continue
       this.#forget(idle)
-      if (!fresh && !idle.link.failed) {
+      if (!fresh && idle.link.usable) {
         idle.link.idle = false
         return idle.link
       }
@@ -167,9 +171,9 @@ export class LinkPool {
 
   /** Gives a connection back, to be closed when nobody takes it for a while. */
   give(host: string, port: number, link: TargetLink): void {
-    if (link.failed) return
+    if (!link.usable) return link.close()
     for (const oldest of this.#idle) {
-      if (this.#idle.size < this.#options.most) break
+      if (this.#idle.size < this.#most) break
       this.#forget(oldest)
       oldest.link.close()
     }
@@ -180,7 +184,7 @@ export class LinkPool {
       timer: setTimeout(() => {
         this.#idle.delete(idle)
         link.close()
-      }, this.#options.idleMs).unref(),
+      }, this.#idleMs).unref(),
     }
     this.#idle.add(idle)
   }
@@ -195,7 +199,7 @@ export class LinkPool {
 
   #secureOptions(): tls.ConnectionOptions | undefined {
     try {
-      return this.#options.secure()
+      return this.secure()
     } catch (cause) {
       throw new LinkFailure('the TLS directives do not make a connection', { connecting: true, cause })
     }

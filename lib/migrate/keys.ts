@@ -102,7 +102,7 @@ async function attempt(server: Server, db: Database, transfer: Transfer, fresh: 
     return interrupted(cause, WRITING, !fresh)
   }
   const outcome = await receive(link, transfer, sent, !fresh)
-  if (!link.failed) links.give(host, port, link)
+  links.give(host, port, link)
   return outcome
 }
 

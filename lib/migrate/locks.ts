@@ -4,7 +4,6 @@
 import type { Millis } from '../base/brand.ts'
 import { keyIndexes } from '../commands/keys.ts'
 import type { CommandEntry } from '../commands/table.ts'
-import { tlsOptions } from '../config.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Blocked, Client } from '../server/client.ts'
 import type { Server } from '../server/server.ts'
@@ -31,12 +30,10 @@ export class KeyLocks {
   readonly #server: Server
   readonly #locks = new Set<KeyLock>()
   /** The connections over which keys leave. */
-  readonly links: LinkPool
+  readonly links = new LinkPool()
 
   constructor(server: Server) {
     this.#server = server
-    const secure = () => (server.config.values.tlsCluster ? tlsOptions(server.config, 'client') : undefined)
-    this.links = new LinkPool({ secure })
   }
 
   /** Locks keys, in whatever database keys of these names are. */

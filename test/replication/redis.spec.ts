@@ -156,6 +156,8 @@ scenarios('a primary that is redis-server and our replica', ['redis'], () => {
   it('acknowledge so that WAIT counts us, at once when asked', async () => {
     const primary = await redis()
     const replica = await follow(primary)
+    await inSync(replica, primary)
+    // The stream of a diskless synchronisation begins with an ACK that the primary is ready for, up to a second later.
     await outcome(primary.port, 'SET', 'first', 'stream')
     await holds(replica, 'first', 'stream')
     const client = await connect(primary.port)
