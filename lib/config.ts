@@ -2,8 +2,8 @@
  *  This file is where it touches the disk; the table of directives is `config/directives.ts`. */
 import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { getSystemErrorMap } from 'node:util'
 import { replaceFile } from '../store/nodes-file.ts'
+import { reasonOf } from './base/system-error.ts'
 import { ConfigError, checkTogether, loadText, readCommandLine } from './config/load.ts'
 import { Config, type Files } from './config/settings.ts'
 import { buildTlsOptions, type TlsOptions, type TlsRole } from './config/tls.ts'
@@ -67,25 +67,18 @@ const disk: Files = {
       accessSync(folder, constants.X_OK)
       return undefined
     } catch (failure) {
-      return describe(failure)
+      return reasonOf(failure)
     }
   },
   replace: (path, text) => replaceFile(path, text, true),
-  describe,
-}
-
-/** What strerror says: libuv has the same words, without the capital. */
-function describe(failure: unknown): string {
-  const { errno, message } = failure as NodeJS.ErrnoException
-  const text = (errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1]) ?? message
-  return text.charAt(0).toUpperCase() + text.slice(1)
+  describe: reasonOf,
 }
 
 function readOrRefuse(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (failure) {
-    throw new ConfigError(`Fatal error, can't open config file '${path}': ${describe(failure)}`)
+    throw new ConfigError(`Fatal error, can't open config file '${path}': ${reasonOf(failure)}`)
   }
 }
 
@@ -95,6 +88,6 @@ function tryLogFile(config: Config): void {
   try {
     closeSync(openSync(config.resolve(config.values.logfile), 'a'))
   } catch (failure) {
-    throw new ConfigError(`Can't open the log file: ${describe(failure)}`)
+    throw new ConfigError(`Can't open the log file: ${reasonOf(failure)}`)
   }
 }

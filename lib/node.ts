@@ -7,6 +7,7 @@ import { type NodesFile, openNodesFile } from '../store/nodes-file.ts'
 import { wallClock } from './base/clock.ts'
 import type { Log } from './base/log.ts'
 import { systemRandom } from './base/random.ts'
+import { reasonOf } from './base/system-error.ts'
 import { VERSION } from './cli/version.ts'
 import { FAMILIES } from './commands/families.ts'
 import { CommandTable } from './commands/table.ts'
@@ -94,7 +95,7 @@ export class Node {
   async #openCluster(): Promise<void> {
     const { config, log, fatal } = this.#parts
     const file = config.resolve(config.values.clusterConfigFile)
-    this.#nodesFile = await openNodesFile(file)
+    this.#nodesFile = await openOrRefuse(file)
     const cluster = this.#readCluster(file, this.#nodesFile)
     const { values } = config
     const timeoutMs = values.clusterNodeTimeout
@@ -162,6 +163,16 @@ export class Node {
       backlog: values.tcpBacklog,
     })
     await this.#driver?.listen()
+  }
+}
+
+/** Takes nodes.conf for this process. */
+async function openOrRefuse(file: string): Promise<NodesFile> {
+  try {
+    return await openNodesFile(file)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === undefined) throw cause
+    throw new StartupError(`Can't open ${file} in order to acquire a lock: ${reasonOf(cause)}`, { cause })
   }
 }
 

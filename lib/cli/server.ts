@@ -6,6 +6,7 @@ import { wallClock } from '../base/clock.ts'
 import { createLog, type Log, logSink } from '../base/log.ts'
 import { type Config, ConfigError, configFromArguments } from '../config.ts'
 import { Node } from '../node.ts'
+import { ListenError } from '../server/listener.ts'
 import { VERSION } from './version.ts'
 
 /** Runs a node until it is told to stop. Ends the process with 1 when it cannot start. */
@@ -40,7 +41,7 @@ export async function runServer(args: readonly string[]): Promise<void> {
     writePidFile(config, log)
   } catch (error) {
     log.warning(error instanceof Error ? error.message : String(error))
-    log.warning(`Failed listening on port ${config.values.port} (tcp), aborting.`)
+    if (error instanceof ListenError) log.warning(`Failed listening on port ${config.values.port} (tcp), aborting.`)
     exit(undefined, 1)
   }
 }

@@ -38,7 +38,9 @@ export async function up(options: UpOptions): Promise<void> {
   const interrupted = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve())
   })
-  process.on('exit', () => nodes.forEach((node) => node.process.kill('SIGKILL')))
+  process.on('exit', () => {
+    for (const node of nodes) node.process.kill('SIGKILL')
+  })
   try {
     const started = start(options, nodes)
     started.catch(() => {})

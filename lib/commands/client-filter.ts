@@ -23,6 +23,11 @@ function typeTest(argv: Argv, i: number): Test {
   return test
 }
 
+function addressTest(argv: Argv, i: number): Test {
+  const address = argv.text(i)
+  return (client) => client.address === address
+}
+
 /** CLIENT LIST [TYPE type | ID id ...]. Throws for anything else. */
 export function listedClients(server: Server, argv: Argv): Client[] {
   const all = [...server.clients.values()]
@@ -48,27 +53,26 @@ interface Filter {
 }
 
 /** One row for each option of CLIENT KILL that tests a client; `i` is the argument after its name. */
-const OPTIONS: Readonly<Record<string, (argv: Argv, i: number) => Test>> = {
-  id(argv, i) {
-    const id = parseInteger(argv.at(i))
-    if (id === undefined || id < 1) throw fail('client-id should be greater than 0')
-    return (client) => client.id === id
-  },
-  type: typeTest,
-  addr(argv, i) {
-    const address = argv.text(i)
-    return (client) => client.address === address
-  },
-  laddr(argv, i) {
-    const address = argv.text(i)
-    return (client) => client.localAddress === address
-  },
-  user(argv, i) {
-    const user = argv.text(i)
-    if (user !== 'default') throw fail(`No such user '${user}'`)
-    return (client) => client.user === user
-  },
-}
+const OPTIONS: ReadonlyMap<string, (argv: Argv, i: number) => Test> = new Map<string, (argv: Argv, i: number) => Test>(
+  Object.entries({
+    id(argv, i) {
+      const id = parseInteger(argv.at(i))
+      if (id === undefined || id < 1) throw fail('client-id should be greater than 0')
+      return (client) => client.id === id
+    },
+    type: typeTest,
+    addr: addressTest,
+    laddr(argv, i) {
+      const address = argv.text(i)
+      return (client) => client.localAddress === address
+    },
+    user(argv, i) {
+      const user = argv.text(i)
+      if (user !== 'default') throw fail(`No such user '${user}'`)
+      return (client) => client.user === user
+    },
+  }),
+)
 
 function readFilter(argv: Argv): Filter {
   const filter: Filter = { tests: new Map(), skipMe: true }
@@ -81,7 +85,7 @@ function readFilter(argv: Argv): Filter {
       filter.skipMe = word === 'yes'
       continue
     }
-    const option = OPTIONS[name]
+    const option = OPTIONS.get(name)
     if (option === undefined) throw SYNTAX
     filter.tests.set(name, option(argv, i + 1))
   }
@@ -92,7 +96,7 @@ function readFilter(argv: Argv): Filter {
 export function killClients({ server, client, reply }: Call, argv: Argv): void {
   const isOldForm = argv.count === 3
   const { tests, skipMe } = isOldForm
-    ? { tests: new Map([['addr', OPTIONS['addr']!(argv, 2)]]), skipMe: false }
+    ? { tests: new Map([['addr', addressTest(argv, 2)]]), skipMe: false }
     : readFilter(argv)
   const matches = (one: Client): boolean => [...tests.values()].every((test) => test(one))
   let killed = 0

@@ -177,21 +177,26 @@ function docs({ server, reply }: Call, argv: Argv): void {
   }
 }
 
+type Filter = (argv: Argv, i: number) => (entry: CommandEntry) => boolean
+
 /** Filters of COMMAND LIST by their word; `i` is the argument after it. Modules there are none. */
-const FILTERS: Readonly<Record<string, (argv: Argv, i: number) => (entry: CommandEntry) => boolean>> = {
-  module: () => () => false,
-  aclcat: (argv, i) => {
-    const category = argv.word(i)
-    return (entry) => aclCategories(entry).includes(category)
-  },
-  pattern: (argv, i) => (entry) => globMatch(argv.at(i), Buffer.from(entry.fullName, 'latin1'), true),
-}
+const FILTERS: ReadonlyMap<string, Filter> = new Map<string, Filter>([
+  ['module', () => () => false],
+  [
+    'aclcat',
+    (argv, i) => {
+      const category = argv.word(i)
+      return (entry) => aclCategories(entry).includes(category)
+    },
+  ],
+  ['pattern', (argv, i) => (entry) => globMatch(argv.at(i), Buffer.from(entry.fullName, 'latin1'), true)],
+])
 
 function list({ server, reply }: Call, argv: Argv): void {
   const names: string[] = []
   if (argv.count === 2) names.push(...server.commands.entries.keys())
   else {
-    const filter = argv.count === 5 && argv.word(2) === 'filterby' ? FILTERS[argv.word(3)] : undefined
+    const filter = argv.count === 5 && argv.word(2) === 'filterby' ? FILTERS.get(argv.word(3)) : undefined
     if (filter === undefined) throw SYNTAX
     const matches = filter(argv, 4)
     for (const entry of everyEntry(server.commands)) if (matches(entry)) names.push(entry.fullName)

@@ -8,6 +8,7 @@ import { counterCommands } from './counter.ts'
 import { debugCommands } from './debug.ts'
 import type { Command } from './define.ts'
 import { diagnosticCommands } from './diagnostics.ts'
+import { dumpCommands } from './dump.ts'
 import { expireCommands } from './expire.ts'
 import { genericCommands } from './generic.ts'
 import { pubsubCommands } from './pubsub.ts'
@@ -26,6 +27,7 @@ export const FAMILIES: readonly (readonly Command[])[] = [
   counterCommands,
   debugCommands,
   diagnosticCommands,
+  dumpCommands,
   expireCommands,
   genericCommands,
   pubsubCommands,

@@ -7,8 +7,6 @@ import type { Call } from '../server/call.ts'
 import { databaseIndex } from './args.ts'
 import { allKeys, type Command, family, firstKey, type KeyPositions } from './define.ts'
 import { KEY, KEYS, option } from './docs.ts'
-import { dumpCommands } from './dump.ts'
-import { expireCommands } from './expire.ts'
 import { migrate } from './migrate.ts'
 import { object } from './object.ts'
 import { scan } from './scan.ts'
@@ -175,8 +173,6 @@ export const genericCommands = family(
   }),
   scan,
   object,
-  ...expireCommands,
-  ...dumpCommands,
   migrate,
 )
 

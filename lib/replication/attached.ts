@@ -58,11 +58,21 @@ export class AttachedReplica {
   /** Stream bytes given to the wire. They follow the snapshot there, so what is still buffered consists of them first of all. */
   #streamed = 0
 
-  constructor(client: ReplicaClient, facts: ReplicaFacts, isOld: boolean, now: Millis) {
-    this.client = client
-    this.facts = facts
-    this.isOld = isOld
-    this.#movedAt = now
+  /** Told of every byte that goes to the wire. */
+  readonly #sent: (bytes: number) => void
+
+  constructor(init: {
+    client: ReplicaClient
+    facts: ReplicaFacts
+    isOld: boolean
+    now: Millis
+    sent: (bytes: number) => void
+  }) {
+    this.client = init.client
+    this.facts = init.facts
+    this.isOld = init.isOld
+    this.#movedAt = init.now
+    this.#sent = init.sent
   }
 
   get ip(): string {
@@ -98,6 +108,7 @@ export class AttachedReplica {
   }
 
   send(bytes: Buffer): void {
+    this.#sent(bytes.length)
     this.client.wire.write(bytes)
   }
 

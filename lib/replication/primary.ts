@@ -21,6 +21,8 @@ export interface PrimaryParts {
   readonly log: Log
   readonly random: Random
   readonly snapshot: () => Snapshot
+  /** Told of every byte sent to replicas. */
+  readonly sent: (bytes: number) => void
 }
 
 /** How often full and partial synchronisations were asked for, for INFO. */
@@ -112,7 +114,8 @@ export class PrimarySide {
   }
 
   #attach(client: ReplicaClient, isOld: boolean, now: Millis): AttachedReplica {
-    const replica = new AttachedReplica(client, this.factsOf(client), isOld, now)
+    const { sent } = this.#parts
+    const replica = new AttachedReplica({ client, facts: this.factsOf(client), isOld, now, sent })
     client.replica = true
     return replica
   }

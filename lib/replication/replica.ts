@@ -39,8 +39,8 @@ export interface ReplicaParts {
   readonly apply: (argv: Argv, db: number) => void
   /** The history has another id now: our own replicas must ask for it. */
   readonly historyChanged: () => void
-  /** Bytes have come, and are carried out as far as they go. */
-  readonly progressed: () => void
+  /** That many bytes have come, and are carried out as far as they go. */
+  readonly progressed: (bytes: number) => void
 }
 
 /** Between attempts, connecting, introducing itself, receiving a snapshot, following. As ROLE calls them. */
@@ -167,7 +167,7 @@ export class ReplicaSide {
       else if (!(error instanceof RdbError)) throw error
       this.#lost(error.message)
     }
-    this.#parts.progressed()
+    this.#parts.progressed(chunk.length)
   }
 
   /** Gives bytes to whoever reads now; what it leaves is for who reads next. */

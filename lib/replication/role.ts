@@ -20,6 +20,8 @@ export interface Target {
 
 /** What replication asks of the server. */
 export interface ReplicationServer {
+  /** Bytes of replication, for INFO. */
+  readonly stats: { replicationInputBytes: number; replicationOutputBytes: number }
   /** Carries out a command of our primary, in a database; `argv` is borrowed. The reply goes nowhere. */
   apply(argv: Argv, db: number): void
   /** We were a primary: clients that wait for something only a primary can give are sent away. */
@@ -46,11 +48,20 @@ export class Replication {
 
   /** A primary without replicas. */
   constructor(parts: ReplicationParts) {
-    const { config, log, random, keyspace } = parts
+    const { config, log, random, keyspace, server } = parts
     this.#parts = parts
     this.#now = parts.now ?? wallClock
     this.stream = new ReplicationStream(random.hex(40), config.values.replBacklogSize)
-    this.primary = new PrimarySide({ stream: this.stream, config, log, random, snapshot: () => snapshotOf(keyspace) })
+    this.primary = new PrimarySide({
+      stream: this.stream,
+      config,
+      log,
+      random,
+      snapshot: () => snapshotOf(keyspace),
+      sent: (bytes) => {
+        server().stats.replicationOutputBytes += bytes
+      },
+    })
   }
 
   /** Where effects of commands go. */
@@ -123,7 +134,10 @@ export class Replication {
         load: () => loadBeside(keyspace),
         apply: (argv, db) => server().apply(argv, db),
         historyChanged: () => this.primary.disconnectAll(this.#now()),
-        progressed: () => this.flush(),
+        progressed: (bytes) => {
+          server().stats.replicationInputBytes += bytes
+          this.flush()
+        },
       },
       target,
       old?.downSince ?? (0 as Millis),

@@ -45,8 +45,10 @@ function handle(server: Server, client: Client, argv: Argv): void {
   const { reply } = client
   const mark = reply.length
   const entry = server.commands.find(argv)
-  if (entry === undefined) reject(server, client, undefined, unknownCommand(argv))
-  else {
+  if (entry === undefined) {
+    if (isWebBrowser(argv)) return refuseBrowser(server, client)
+    reject(server, client, undefined, unknownCommand(argv))
+  } else {
     const refusal = check(server, client, entry, argv)
     if (refusal !== undefined) reject(server, client, entry, refusal)
     else if (mustWait(server, client, entry, argv)) return
@@ -244,6 +246,17 @@ function mustWait(server: Server, client: Client, entry: CommandEntry, argv: Arg
   client.postponed = keepArgv(argv)
   server.block(client, wait)
   return true
+}
+
+/** The first words of an HTTP request: a web page may be using a visitor's browser to reach this server. */
+const isWebBrowser = (argv: Argv): boolean => ['post', 'host:'].includes(argv.word(0))
+
+/** Nothing is answered: the body of the request could hold commands. */
+function refuseBrowser(server: Server, client: Client): void {
+  server.log.warning(
+    `Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from ${client.address} aborted.`,
+  )
+  server.disconnect(client)
 }
 
 function unknownCommand(argv: Argv): ClientError {

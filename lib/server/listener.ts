@@ -2,6 +2,7 @@
 import { chmodSync, existsSync, unlinkSync } from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
+import { reasonOf } from '../base/system-error.ts'
 import { isWelcome } from '../config.ts'
 import type { Client, Wire } from './client.ts'
 import { protectedModeRefusal } from './protected-mode.ts'
@@ -70,7 +71,7 @@ async function bind(
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (optional && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) return
-    throw new ListenError(`Could not create server TCP listening socket ${host}:${port}: bind: ${reason(code)}`, {
+    throw new ListenError(`Could not create server TCP listening socket ${host}:${port}: bind: ${reasonOf(error)}`, {
       cause: error,
     })
   }
@@ -85,20 +86,9 @@ async function bindUnix(listeners: net.Server[], listener: net.Server, options: 
     if (options.unixSocketMode !== 0) chmodSync(path, options.unixSocketMode)
     listeners.push(listener)
   } catch (error) {
-    throw new ListenError(
-      `Failed opening Unix socket: bind: ${path}: ${reason((error as NodeJS.ErrnoException).code)}`,
-      { cause: error },
-    )
+    throw new ListenError(`Failed opening Unix socket: bind: ${path}: ${reasonOf(error)}`, { cause: error })
   }
 }
-
-const REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'Address already in use',
-  EADDRNOTAVAIL: 'Cannot assign requested address',
-  EACCES: 'Permission denied',
-}
-
-const reason = (code: string | undefined): string => REASONS[code ?? ''] ?? String(code)
 
 function opened(listener: net.Server, options: net.ListenOptions): Promise<void> {
   return new Promise((done, failed) => {

@@ -22,9 +22,6 @@ export function dumpValue(value: Value, compress = true): Buffer {
   return Buffer.concat(out.take())
 }
 
-/** As `dumpValue`, for bare bytes. */
-export const dumpString = (bytes: Buffer): Buffer => dumpValue({ type: 'string', bytes, raw: false })
-
 /** The value RESTORE stores; it owns its bytes. Throws RdbError with a real server's words when the payload is too short, of a newer version
  *  or damaged ("DUMP payload version or checksum are wrong"), or whole but senseless ("Bad data format"), and UnsupportedTypeError. */
 export function loadDump(payload: Buffer): Value {

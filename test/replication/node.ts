@@ -66,6 +66,7 @@ export class Node {
   readonly keyspace = new Keyspace({ databases: 16 })
   readonly replication: Replication
   readonly lines: string[] = []
+  readonly stats = { replicationInputBytes: 0, replicationOutputBytes: 0 }
   /** As the rows expect it. */
   readonly cluster = undefined
   readonly log

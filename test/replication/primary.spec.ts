@@ -12,6 +12,7 @@ class Bench {
   readonly primary: PrimarySide
   readonly lines: string[]
   snapshots = 0
+  sent = 0
   #ids = 0
 
   constructor(changes: Partial<ReplicationSettings> = {}) {
@@ -23,6 +24,9 @@ class Bench {
       config: settings(changes),
       log,
       random: random(),
+      sent: (bytes) => {
+        this.sent += bytes
+      },
       snapshot: () => {
         this.snapshots++
         return {
@@ -102,9 +106,12 @@ describe('a full synchronisation as the primary gives it', () => {
     assert.equal(bench.stateOf(replica), 'send_bulk')
     bench.primary.acknowledge(replica, 0)
     assert.equal(bench.stateOf(replica), 'online')
+    const { sent } = bench
     bench.write('SET b 2')
     bench.primary.endTurn()
-    assert.deepEqual(wordsOf(replica.taken()), ['SELECT 0', 'SET a 1', 'SET b 2'])
+    const stream = replica.taken()
+    assert.deepEqual(wordsOf(stream), ['SELECT 0', 'SET a 1', 'SET b 2'])
+    assert.equal(bench.sent - sent, requests('SET b 2').length)
   })
 
   it('has its length first, and the stream right behind it, for who does not or when disk form is asked for', () => {

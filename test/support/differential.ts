@@ -1,0 +1,155 @@
+/** Random requests to a redis-server and to a server of ours: the replies have to be the same, byte by byte where the passing of
+ *  time and the order of keys allow it. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { type Client, connect } from './client.ts'
+import { InProcess, type Wired } from './inprocess.ts'
+import { type Server, startServer } from './process.ts'
+import { type Argument, decode, encode, ReplyError, type Value } from './resp.ts'
+
+export type Request = readonly Argument[]
+
+/** The clocks of two servers are read at slightly different moments. */
+const CLOCK_TOLERANCE_MS = 3000
+
+const isNumber = (value: Value | undefined): value is number => typeof value === 'number'
+
+/** Ours are not kept exactly beyond 2^53 ms; by 9 * 10^15 (year 287000) nobody waits for the difference. */
+const FAR_MS = 9e15
+
+const near =
+  (unitMs: number) =>
+  (ours: Value, theirs: Value): boolean => {
+    if (!isNumber(ours) || !isNumber(theirs) || ours < 0 !== theirs < 0) return false
+    const [a, b] = [ours, theirs].map((value) => Math.min(value * unitMs, FAR_MS)) as [number, number]
+    return Math.abs(a - b) <= CLOCK_TOLERANCE_MS
+  }
+
+/** Equal, arrays regardless of their order. */
+function sameMembers(ours: Value, theirs: Value): boolean {
+  const canonical = (value: Value): string =>
+    Array.isArray(value) ? `[${value.map(canonical).sort().join()}]` : JSON.stringify(plain(value))
+  return canonical(ours) === canonical(theirs)
+}
+
+const plain = (value: Value): unknown => (value instanceof ReplyError ? { error: value.message } : value)
+const sameKind = (ours: Value, theirs: Value): boolean =>
+  typeof ours === typeof theirs && (ours === null) === (theirs === null)
+
+/** Replies that may differ, and how far. */
+const LENIENT: ReadonlyMap<string, (ours: Value, theirs: Value) => boolean> = new Map([
+  ['ttl', near(1000)],
+  ['pttl', near(1)],
+  ['expiretime', near(1000)],
+  ['pexpiretime', near(1)],
+  ['keys', sameMembers],
+  ['scan', sameMembers],
+  ['randomkey', sameKind],
+])
+
+export class Differential {
+  readonly #redis: Server
+  readonly #theirs: Client
+  readonly #inner: InProcess
+  readonly #ours: Wired
+
+  private constructor(redis: Server, theirs: Client, conf: Readonly<Record<string, string>>) {
+    this.#redis = redis
+    this.#theirs = theirs
+    this.#inner = new InProcess(conf)
+    this.#ours = this.#inner.connect()
+  }
+
+  /** `conf` holds for both. */
+  static async start(conf: Readonly<Record<string, string>> = {}): Promise<Differential> {
+    const redis = await startServer({ kind: 'redis', conf })
+    return new Differential(redis, await connect(redis.port), conf)
+  }
+
+  async stop(): Promise<void> {
+    this.#theirs.close()
+    await this.#redis.remove()
+  }
+
+  /** Sends the requests to both servers, empty at first, and compares each pair of replies. */
+  async compare(requests: readonly Request[], protocol: 2 | 3 = 2): Promise<void> {
+    const all: Request[] = [['HELLO', protocol], ['SELECT', 0], ['FLUSHALL'], ...requests]
+    const theirs = await Promise.all(all.map((request) => this.#theirs.raw(encode(request))))
+    for (const [i, request] of all.entries()) {
+      const ours = this.#ours.raw(encode(request))
+      if (i > 0) this.#check(request, ours, theirs[i]!)
+    }
+  }
+
+  #check(request: Request, ours: Buffer, theirs: Buffer): void {
+    const name = String(request[0]).toLowerCase()
+    const lenient = LENIENT.get(name)
+    if (ours.equals(theirs)) return
+    const [a, b] = [decode(ours, 0)?.value, decode(theirs, 0)?.value]
+    if (lenient !== undefined && a !== undefined && b !== undefined && lenient(a, b)) return
+    assert.equal(ours.latin1Slice(), theirs.latin1Slice(), request.map(shown).join(' '))
+  }
+}
+
+const shown = (argument: Argument): string =>
+  JSON.stringify(Buffer.isBuffer(argument) ? argument.latin1Slice() : argument)
+
+/** Words an argument can be drawn from, or another grammar for it. */
+export type Slot = fc.Arbitrary<Argument> | string
+
+/** Requests of these forms: a text stands for itself. One in ten is spoiled: too short, too long, or shouted. */
+export function requests(forms: readonly (readonly Slot[])[]): fc.Arbitrary<Request> {
+  const form = fc.oneof(
+    ...forms.map((slots) => fc.tuple(...slots.map((slot) => (typeof slot === 'string' ? fc.constant(slot) : slot)))),
+  )
+  return fc.oneof(
+    { weight: 27, arbitrary: form },
+    { weight: 1, arbitrary: form.map((words) => words.slice(0, Math.max(1, words.length - 1))) },
+    { weight: 1, arbitrary: form.map((words) => [...words, 'extra']) },
+    {
+      weight: 1,
+      arbitrary: form.map((words) => words.map((word) => (typeof word === 'string' ? word.toUpperCase() : word))),
+    },
+  )
+}
+
+/** Few keys, so that requests meet: plain, with a hash tag, empty and binary. */
+export const someKey: fc.Arbitrary<Argument> = fc.constantFrom<Argument>(
+  'a',
+  'b',
+  'c',
+  '{a}x',
+  '',
+  Buffer.from([0, 0x0d, 0x0a, 0xff]),
+)
+
+/** Integers and what nearly is one. */
+export const someInteger: fc.Arbitrary<Argument> = fc.oneof(
+  fc.integer({ min: -20, max: 20 }),
+  fc.constantFrom<Argument>(
+    '9223372036854775807',
+    '-9223372036854775808',
+    '9223372036854775808',
+    '-9223372036854775807',
+    '9007199254740991',
+    '9007199254740993',
+    '4611686018427387904',
+    '2147483648',
+    '-0',
+    '+1',
+    '007',
+    ' 1',
+    '1 ',
+    '1.0',
+    '',
+    'x',
+    '123456789012345678901234567890',
+  ),
+)
+
+/** Texts, numbers, bytes; now and then longer than what is kept in one piece. */
+export const someValue: fc.Arbitrary<Argument> = fc.oneof(
+  someInteger,
+  fc.constantFrom<Argument>('hello', 'Hello World', 'x'.repeat(44), 'x'.repeat(45), Buffer.from([0, 1, 254, 255])),
+  fc.uint8Array({ maxLength: 30 }).map((bytes) => Buffer.from(bytes)),
+)
