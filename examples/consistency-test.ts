@@ -17,6 +17,8 @@ const reads = { done: 0, failed: 0 }
 const writes = { done: 0, failed: 0 }
 let lost = 0
 let noack = 0
+/** When each message was printed last. A cluster that is down fails many times a second in the same words: once is enough. */
+const printedAt = new Map<string, number>()
 
 for (let reportedAt = thisSecond(); ; ) {
   const key = randomKey()
@@ -44,20 +46,19 @@ function randomKey(): string {
   return `key_${Math.floor(Math.random() * among)}`
 }
 
-/** A counter we have not written before proves nothing. */
+/** A counter we have not written before proves nothing; a difference counts once. */
 function compare(key: string, value: number): void {
-  const expected = remembered.get(key) ?? value
+  const expected = remembered.get(key)
+  if (expected === undefined) return
   if (value < expected) lost += expected - value
   else noack += value - expected
+  remembered.set(key, value)
 }
 
 function report(): string {
   const counts = `${reads.done} R (${reads.failed} err) | ${writes.done} W (${writes.failed} err) | `
   return `${counts}${lost > 0 ? `${lost} lost | ` : ''}${noack > 0 ? `${noack} noack | ` : ''}`
 }
-
-/** When each message was printed last. A cluster that is down fails thousands of times a second in the same words: once is enough. */
-const printedAt = new Map<string, number>()
 
 function printError(what: string, error: unknown): void {
   const line = `${what}: ${error instanceof Error ? error.message : error}`

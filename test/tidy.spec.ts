@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: ['lib/base'],
   'lib/resp': ['lib/base', 'lib/errors.ts'],
   'lib/config': ['lib/base', 'lib/resp'],
-  'lib/config.ts': ['lib/config', 'store/nodes-file.ts'],
+  'lib/config.ts': ['lib/config', 'lib/base', 'store/nodes-file.ts'],
   'lib/commands': [
     'store',
     'lib/resp',

@@ -37,7 +37,8 @@ export function int64(argv: Argv, i: number): number | bigint {
 /** A 64-bit count or position; what is beyond 2^53 comes back as that: no string, keyspace or timeout is so large. */
 export const position = (argv: Argv, i: number): number => clamp(int64(argv, i))
 
-const clamp = (value: number | bigint): number =>
+/** A 64-bit integer, or 2^53 - 1 with its sign when it is beyond that. */
+export const clamp = (value: number | bigint): number =>
   Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)))
 
 /** Copies of the arguments from `i` on. */

@@ -118,7 +118,7 @@ export const connectionCommands = family(
 
 const WRONG_PASS = new ClientError('WRONGPASS invalid username-password pair or user is disabled.')
 const HELLO_NO_AUTH = new ClientError(
-  'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
+  'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
 )
 const NO_PROTO = new ClientError('NOPROTO unsupported protocol version')
 

@@ -21,6 +21,7 @@ export const debugCommands = family({
   flags: ['admin', 'noscript', 'loading', 'stale'],
   group: 'server',
   since: '1.0.0',
+  internal: true,
   summary: 'A container for debugging commands',
   complexity: 'Depends on subcommand.',
   run: debug,

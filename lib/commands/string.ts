@@ -6,7 +6,9 @@ import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import {
   checkLength,
+  clamp,
   futureDeadline,
+  int64,
   isPast,
   MILLISECONDS,
   ownFrom,
@@ -415,11 +417,12 @@ function appendTo(call: Call, argv: Argv): void {
 }
 
 function getRange({ db, reply }: Call, argv: Argv): void {
-  const start = position(argv, 2)
-  const end = position(argv, 3)
+  const start = int64(argv, 2)
+  const end = int64(argv, 3)
   const bytes = readString(db, argv.key(1))
-  if (bytes === undefined) return reply.text('')
-  const { from, to } = rangeOf(bytes.length, start, end)
+  // Before they are cut to size: far below the beginning the two would become the same.
+  if (bytes === undefined || (end < 0 && start < 0 && start > end)) return reply.text('')
+  const { from, to } = rangeOf(bytes.length, clamp(start), clamp(end))
   reply.bulk(bytes.subarray(from, to))
 }
 

@@ -49,8 +49,9 @@ export class PrimarySide {
   readonly #replicas = new Map<ReplicaClient, AttachedReplica>()
   readonly #waiters = new Set<Waiter>()
   #acksWanted = false
+  #snapshotWanted = false
   #pingedAt = 0
-  /** Since when nobody reads the stream. */
+  /** Since when a backlog is kept that nobody reads; 0 = that is not so. */
   #aloneSince = 0
 
   constructor(parts: PrimaryParts) {
@@ -97,19 +98,18 @@ export class PrimarySide {
   }
 
   /** Its connection is gone. */
-  detach(client: ReplicaClient, now: Millis): void {
+  detach(client: ReplicaClient): void {
     const replica = this.#replicas.get(client)
     if (replica === undefined) return
     this.#replicas.delete(client)
     this.#parts.log.notice(`Connection with replica ${replica.name} lost.`)
-    if (this.#replicas.size === 0) this.#aloneSince = now
   }
 
   /** Closes every replica's connection, so that they ask again and learn what has changed. */
-  disconnectAll(now: Millis): void {
+  disconnectAll(): void {
     for (const { client } of this.replicas) {
       client.wire.destroy()
-      this.detach(client, now)
+      this.detach(client)
     }
   }
 
@@ -150,6 +150,7 @@ export class PrimarySide {
     const { stream, log, random } = this.#parts
     log.notice(`Full resync requested by replica ${replica.name}`)
     this.stats.full++
+    this.#snapshotWanted = true
     this.#replicas.set(replica.client, replica)
     if (stream.hasBacklog) return
     stream.open(random.hex(40))
@@ -158,6 +159,8 @@ export class PrimarySide {
 
   /** Gives everyone who came in this turn one and the same snapshot. */
   #startTransfers(): void {
+    if (!this.#snapshotWanted) return
+    this.#snapshotWanted = false
     const waiting = this.replicas.filter((replica) => replica.state === 'wait_bgsave')
     if (waiting.length === 0) return
     const { stream, log } = this.#parts
@@ -262,7 +265,7 @@ export class PrimarySide {
     for (const replica of this.replicas) {
       if (replica.isSupplied) this.#loaded(replica)
       const why = this.#whyDrop(replica, now)
-      if (why !== undefined) this.#drop(replica, why, now)
+      if (why !== undefined) this.#drop(replica, why)
     }
     if (
       this.#replicas.size > 0 &&
@@ -289,16 +292,20 @@ export class PrimarySide {
     return isSilent && !replica.isOld ? 'timed out' : undefined
   }
 
-  #drop(replica: AttachedReplica, why: string, now: Millis): void {
+  #drop(replica: AttachedReplica, why: string): void {
     this.#parts.log.warning(`Disconnecting replica ${replica.name}: ${why}`)
     replica.client.wire.destroy()
-    this.detach(replica.client, now)
+    this.detach(replica.client)
   }
 
   #closeUnread(now: Millis): void {
     const { stream, config, log, random } = this.#parts
     const { replBacklogTtl } = config.values
-    if (this.#replicas.size > 0 || stream.isFollowing || !stream.hasBacklog || replBacklogTtl === 0) return
+    const isUnread = this.#replicas.size === 0 && !stream.isFollowing && stream.hasBacklog && replBacklogTtl > 0
+    if (!isUnread) {
+      this.#aloneSince = 0
+      return
+    }
     if (this.#aloneSince === 0) this.#aloneSince = now
     if (now - this.#aloneSince <= replBacklogTtl * 1000) return
     stream.close(random.hex(40))

@@ -114,7 +114,7 @@ export class Replication {
   /** The node stops: no link to a primary, no replicas. */
   stop(): void {
     this.#link?.stop()
-    this.primary.disconnectAll(this.#now())
+    this.primary.disconnectAll()
   }
 
   /** Becomes a replica of that node, or of another one than before. Resumes if the histories meet. */
@@ -133,7 +133,7 @@ export class Replication {
         now: this.#now,
         load: () => loadBeside(keyspace),
         apply: (argv, db) => server().apply(argv, db),
-        historyChanged: () => this.primary.disconnectAll(this.#now()),
+        historyChanged: () => this.primary.disconnectAll(),
         progressed: (bytes) => {
           server().stats.replicationInputBytes += bytes
           this.flush()
@@ -159,12 +159,12 @@ export class Replication {
     log.notice(
       `Setting secondary replication ID to ${stream.replid2}, valid up to offset: ${stream.secondOffset}. New replication ID is ${stream.replid}`,
     )
-    this.primary.disconnectAll(this.#now())
+    this.primary.disconnectAll()
   }
 
   /** A replica's connection is gone. */
   replicaLeft(client: ReplicaClient): void {
-    this.primary.detach(client, this.#now())
+    this.primary.detach(client)
   }
 
   /** The end of an event-loop turn: the stream's bytes leave. */

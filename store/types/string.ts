@@ -64,10 +64,7 @@ export function copyString(value: StringValue): StringValue {
 
 /** Where GETRANGE's `start` and `end` (inclusive, negative from the end) lie in a string: [from, to). Empty when nothing is left. */
 export function rangeOf(length: number, start: number, end: number): { from: number; to: number } {
-  if (start < 0 && end < 0 && start > end) return NOTHING
   const from = start < 0 ? Math.max(0, length + start) : start
   const to = Math.min(end < 0 ? Math.max(0, length + end) : end, length - 1) + 1
-  return from < to ? { from, to } : NOTHING
+  return { from, to: Math.max(from, to) }
 }
-
-const NOTHING = { from: 0, to: 0 }

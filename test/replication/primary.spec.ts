@@ -60,6 +60,15 @@ class Bench {
     for (const text of texts) this.stream.append(0, requests(text))
   }
 
+  /** Lets seconds pass, in each of which these replicas say something. */
+  pass(seconds: number, ...speaking: readonly FakeReplica[]): void {
+    for (let i = 0; i < seconds; i++) {
+      this.clock.advance(1000)
+      for (const replica of speaking) replica.speaks()
+      this.primary.everySecond(this.clock.now())
+    }
+  }
+
   stateOf(replica: FakeReplica): string | undefined {
     return this.primary.replicas.find(({ client }) => client === replica)?.state
   }
@@ -286,11 +295,7 @@ describe('as time passes', () => {
     const replica = bench.online()
     const pings = (): number => wordsOf(replica.taken()).filter((text) => text === 'ping').length
     const pass = (seconds: number): number => {
-      for (let i = 0; i < seconds; i++) {
-        bench.clock.advance(1000)
-        replica.speaks()
-        bench.primary.everySecond(bench.clock.now())
-      }
+      bench.pass(seconds, replica)
       return pings()
     }
     pass(1)
@@ -305,11 +310,7 @@ describe('as time passes', () => {
     const loading = bench.replica()
     bench.primary.psync(loading, '?', -1, bench.clock.now())
     bench.primary.endTurn()
-    for (let i = 0; i < 61; i++) {
-      bench.clock.advance(1000)
-      loading.speaks()
-      bench.primary.everySecond(bench.clock.now())
-    }
+    bench.pass(61, loading)
     assert.deepEqual([silent.closed, loading.closed], [true, false])
     assert.equal(bench.primary.replicas.length, 1)
   })
@@ -318,11 +319,7 @@ describe('as time passes', () => {
     const limits = { replica: { hard: 100_000, soft: 1000, softSeconds: 10 } }
     const bench = new Bench({ clientOutputBufferLimit: limits })
     const pass = (seconds: number, replica: FakeReplica): boolean => {
-      for (let i = 0; i < seconds; i++) {
-        bench.clock.advance(1000)
-        replica.speaks()
-        bench.primary.everySecond(bench.clock.now())
-      }
+      bench.pass(seconds, replica)
       return replica.closed
     }
     const patient = bench.replica()
@@ -345,13 +342,24 @@ describe('as time passes', () => {
     const bench = new Bench({ replBacklogTtl: 100 })
     const replica = bench.online()
     const { replid } = bench.stream
-    bench.primary.detach(replica, bench.clock.now())
-    bench.clock.advance(99_000)
-    bench.primary.everySecond(bench.clock.now())
+    bench.primary.detach(replica)
+    bench.pass(100)
     assert.equal(bench.stream.replid, replid)
-    bench.clock.advance(2000)
-    bench.primary.everySecond(bench.clock.now())
+    bench.pass(2)
     assert.ok(!bench.stream.hasBacklog)
     assert.notEqual(bench.stream.replid, replid)
+  })
+
+  it('the backlog of a replica stays, and after a promotion the time begins anew: others will want to resume', () => {
+    const bench = new Bench({ replBacklogTtl: 100 })
+    bench.primary.detach(bench.online())
+    bench.pass(50)
+    bench.stream.follow()
+    bench.pass(500)
+    bench.stream.becomePrimary(OTHER_ID)
+    bench.pass(100)
+    assert.equal(bench.stream.replid, OTHER_ID)
+    bench.pass(2)
+    assert.notEqual(bench.stream.replid, OTHER_ID)
   })
 })

@@ -1,6 +1,6 @@
 /** The same session with a redis-server and with a server of ours: every byte of the replies has to be the same. */
 import assert from 'node:assert/strict'
-import { ask, type Client, connect } from './client.ts'
+import { ask, type Client, connect, outcome } from './client.ts'
 import { InProcess, type Wired } from './inprocess.ts'
 import { type Server, startServer } from './process.ts'
 import { type Argument, decode, encode } from './resp.ts'
@@ -31,9 +31,10 @@ export class Beside {
     return new Beside(redis)
   }
 
-  /** Plays the steps on both and compares every connection's replies after each. */
+  /** Plays the steps on both, from an empty data set on, and compares every connection's replies after each. */
   async session(steps: readonly Step[], { mask = [], conf = {} }: Session = {}): Promise<void> {
     const ours = new InProcess(conf)
+    await outcome(this.redis.port, 'FLUSHALL')
     const pairs = new Map<string, { readonly ours: Wired; readonly theirs: Client }>()
     for (const step of steps) {
       const { on, argv } = parse(step)

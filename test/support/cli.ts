@@ -38,6 +38,8 @@ export function startProgram(
     stream.setEncoding('latin1')
     stream.on('data', (text: string) => (output += text))
   }
+  // A program that needs no input may have ended before it is written.
+  child.stdin.on('error', () => {})
   child.stdin.end(options.input ?? '')
   const result = once(child, 'close').then(([code]) => ({
     code: code as number | null,

@@ -6,6 +6,7 @@ import { type Client, connect } from './client.ts'
 import { InProcess, type Wired } from './inprocess.ts'
 import { type Server, startServer } from './process.ts'
 import { type Argument, decode, encode, ReplyError, type Value } from './resp.ts'
+import { commandsOf, StreamTap, type Words } from './stream-tap.ts'
 
 export type Request = readonly Argument[]
 
@@ -52,6 +53,7 @@ export class Differential {
   readonly #theirs: Client
   readonly #inner: InProcess
   readonly #ours: Wired
+  #tap: StreamTap | undefined
 
   private constructor(redis: Server, theirs: Client, conf: Readonly<Record<string, string>>) {
     this.#redis = redis
@@ -63,10 +65,14 @@ export class Differential {
   /** `conf` holds for both. */
   static async start(conf: Readonly<Record<string, string>> = {}): Promise<Differential> {
     const redis = await startServer({ kind: 'redis', conf })
-    return new Differential(redis, await connect(redis.port), conf)
+    const theirs = await connect(redis.port)
+    // What is due goes when somebody looks, on both sides.
+    await theirs.call('DEBUG', 'SET-ACTIVE-EXPIRE', 0)
+    return new Differential(redis, theirs, conf)
   }
 
   async stop(): Promise<void> {
+    this.#tap?.close()
     this.#theirs.close()
     await this.#redis.remove()
   }
@@ -81,6 +87,25 @@ export class Differential {
     }
   }
 
+  /** As `compare`; and replicas are told the same, apart from the moment at which a deadline was worked out. */
+  async compareStreams(requests: readonly Request[]): Promise<void> {
+    const { stream } = this.#inner.server.replication
+    if (this.#tap === undefined) {
+      stream.open('a'.repeat(40))
+      this.#tap = await StreamTap.open(this.#redis.port)
+    }
+    // Both streams begin anew, as after a SELECT.
+    await this.compare([
+      ['SELECT', 9],
+      ['SET', 'begin', ''],
+    ])
+    await this.#tap.until('begin')
+    const from = stream.offset + 1
+    await this.compare([...requests, ['SET', 'end', '']])
+    const theirs = await this.#tap.until('end')
+    assert.deepEqual(commandsOf(Buffer.concat(stream.readFrom(from))).map(roughly), theirs.map(roughly))
+  }
+
   #check(request: Request, ours: Buffer, theirs: Buffer): void {
     const name = String(request[0]).toLowerCase()
     const lenient = LENIENT.get(name)
@@ -90,6 +115,10 @@ export class Differential {
     assert.equal(ours.latin1Slice(), theirs.latin1Slice(), request.map(shown).join(' '))
   }
 }
+
+/** A deadline of about now, in seconds: it is worked out by two clocks. */
+const roughly = (words: Words): Words =>
+  words.map((word) => (/^\d{13}$/.test(word) ? `about ${Math.round(Number(word) / 10_000)}` : word))
 
 const shown = (argument: Argument): string =>
   JSON.stringify(Buffer.isBuffer(argument) ? argument.latin1Slice() : argument)

@@ -112,6 +112,24 @@ export class InProcess {
     return new Wired(this, `127.0.0.1:${this.#nextPort++}`)
   }
 
+  /** From here on collects what is replicated: call it for the commands so far, each as its words. */
+  replicated(): () => string[] {
+    const { stream } = this.server.replication
+    stream.open('f'.repeat(40))
+    const chunks: Buffer[] = []
+    stream.subscribe((bytes) => chunks.push(Buffer.from(bytes)))
+    return () => {
+      const bytes = Buffer.concat(chunks)
+      const commands: string[] = []
+      for (let at = 0; at < bytes.length; ) {
+        const { value, end } = decode(bytes, at)!
+        commands.push((value as readonly string[]).join(' '))
+        at = end
+      }
+      return commands
+    }
+  }
+
   /** Ends turns until nothing is left to do. */
   settle(): void {
     while (this.#turnWanted) {

@@ -34,6 +34,19 @@ export async function freeHighPort(): Promise<number> {
   throw new Error(`no free port from ${HIGH_FIRST} on`)
 }
 
+/** As `freePort`, for programs that take `count` ports in a row: gives the first. */
+export async function freePorts(count: number): Promise<number> {
+  for (let tries = 0; tries < COUNT; tries++) {
+    const first = await freePort()
+    const others = Array.from({ length: count - 1 }, (_, i) => first + 1 + i)
+    const free = await Promise.all(others.flatMap((port) => [isFree(port), isFree(port + BUS_DISTANCE)]))
+    if (!free.every(Boolean) || others.some((port) => given.has(port) || port === DEFAULT_PORT)) continue
+    for (const port of others) given.add(port)
+    return first
+  }
+  throw new Error(`no ${count} free ports in a row`)
+}
+
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()

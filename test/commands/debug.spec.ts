@@ -1,0 +1,127 @@
+/** DEBUG: what test harnesses use, as redis-server 7.0.15 answers. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { Beside } from '../support/beside-redis.ts'
+import { InProcess } from '../support/inprocess.ts'
+import { stopEverything } from '../support/process.ts'
+
+describe('DEBUG', () => {
+  let beside: Beside
+  before(async () => {
+    beside = await Beside.start()
+  })
+  after(stopEverything)
+
+  it('answers the subcommands it has as a real server does', () =>
+    beside.session([
+      'DEBUG',
+      'DEBUG FOO',
+      'DEBUG HELP x',
+      'DEBUG SLEEP x',
+      'DEBUG SLEEP 0',
+      'DEBUG OBJECT nope',
+      'DEBUG SET-ACTIVE-EXPIRE 1',
+      'DEBUG LOG hi',
+      'DEBUG LOG',
+      'DEBUG DROP-CLUSTER-PACKET-FILTER -1',
+      'DEBUG DROP-CLUSTER-PACKET-FILTER x',
+      'DEBUG ERROR what',
+      ['DEBUG', 'ERROR', 'WHAT is this'],
+      'DEBUG PROTOCOL foo',
+    ]))
+
+  for (const protocol of ['2', '3'])
+    it(`sends a reply of each type in RESP${protocol}`, () =>
+      beside.session(
+        [
+          `HELLO ${protocol}`,
+          ...'string integer double bignum null array set map verbatim true false'
+            .split(' ')
+            .map((type) => `DEBUG PROTOCOL ${type}`),
+        ],
+        { mask: [[/^[%*]\d+\r\n\$6\r\nserver.*$/s, '<hello>']] },
+      ))
+
+  it('populates without touching what is there', () =>
+    beside.session([
+      'SET key:1 mine',
+      'DEBUG POPULATE 3',
+      'DEBUG POPULATE 2 foo 20',
+      'DEBUG POPULATE x',
+      'DEBUG POPULATE 2 foo -1',
+      'DBSIZE',
+      'GET key:0',
+      'GET key:1',
+      'GET foo:1',
+    ]))
+
+  it('describes a value', () =>
+    beside.session(
+      [
+        'SET s abc',
+        'SET n 12',
+        'SET l qG7zP0vXk3LmT9bRwYs5NcJdHf2aUe8Vi4oQx6WrBt1Kj',
+        'DEBUG OBJECT s',
+        'DEBUG OBJECT l',
+      ],
+      {
+        mask: [
+          [/at:\S+/g, 'at:?'],
+          [/lru:\d+ lru_seconds_idle:\d+/g, 'lru:?'],
+        ],
+      },
+    ))
+
+  it('computes the signature a real server computes for the same data', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(3), fc.uint8Array({ maxLength: 8 }), fc.uint8Array({ maxLength: 60 }), fc.boolean()), {
+          maxLength: 10,
+        }),
+        (keys) =>
+          beside.session([
+            ...keys.flatMap(([db, key, value, expires]) => [
+              `SELECT ${db}`,
+              ['SET', Buffer.from(key), Buffer.from(value), ...(expires ? ['EX', '1000'] : [])],
+            ]),
+            'DEBUG DIGEST',
+            ['DEBUG', 'DIGEST-VALUE', ...keys.map(([, key]) => Buffer.from(key)), 'nope'],
+          ]),
+      ),
+      { numRuns: 25 },
+    ))
+
+  it('takes the data set through an RDB and back', () => {
+    const ours = new InProcess()
+    const one = ours.connect()
+    one.call('SET', 'a', 'x'.repeat(1000))
+    one.call('SELECT', '3')
+    one.call('SET', 'b', '12', 'PXAT', '4102444800000')
+    const before = one.call('DEBUG', 'DIGEST')
+    const replicated = ours.replicated()
+    assert.equal(one.call('DEBUG', 'RELOAD'), 'OK')
+    assert.equal(one.call('DEBUG', 'DIGEST'), before)
+    assert.equal(one.call('PEXPIRETIME', 'b'), 4102444800000)
+    assert.deepEqual(replicated(), [])
+  })
+
+  it('switches active expiry off and on', () => {
+    const ours = new InProcess()
+    const one = ours.connect()
+    one.call('DEBUG', 'SET-ACTIVE-EXPIRE', '0')
+    assert.ok(!ours.server.activeExpire)
+    one.call('DEBUG', 'SET-ACTIVE-EXPIRE', '1')
+    assert.ok(ours.server.activeExpire)
+  })
+
+  it('blocks the whole process while it sleeps', () => {
+    const before = performance.now()
+    new InProcess().connect().call('DEBUG', 'SLEEP', '0.05')
+    assert.ok(performance.now() - before >= 50)
+  })
+
+  it('is refused unless it was enabled', () => {
+    const one = new InProcess({ 'enable-debug-command': 'no' }).connect()
+    assert.match(one.outcome('DEBUG', 'SLEEP', '0'), /^ERR DEBUG command not allowed/)
+  })
+})
