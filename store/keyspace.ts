@@ -141,6 +141,12 @@ export class Database {
     keyspace.hooks.touched(this.index, name)
   }
 
+  /** The value of a key, got by `readForWrite`, was changed in place: `count` changes. */
+  changed(key: Key, count = 1): void {
+    this.keyspace.dirty += count
+    this.keyspace.hooks.touched(this.index, key.text())
+  }
+
   /** Removes a key; false when there was none (one past its deadline is removed as expired and counts as none). */
   remove(key: Key): boolean {
     const entry = this.#live(key)

@@ -1,7 +1,7 @@
 /** Forming a cluster out of empty nodes: slots in even shares, one MEET each, replicas where they belong. */
 import { SLOT_COUNT } from '../base/brand.ts'
 import { Connection } from '../client/connection.ts'
-import { type Address, readNode } from './topology.ts'
+import { type Address, fields, readNode } from './topology.ts'
 
 export interface Layout {
   readonly primaries: number
@@ -16,7 +16,7 @@ export function slotShare(i: number, n: number): readonly [number, number] {
   return [first, i === n - 1 ? SLOT_COUNT - 1 : Math.round((i + 1) * perNode) - 1]
 }
 
-/** Makes one cluster of these nodes, which must be empty: the first `primaries` own the slots, the others replicate them in
+/** Makes one cluster of these nodes, which must hold no keys; what they know of each other is forgotten first. The first `primaries` own the slots, the others replicate them in
  *  turn. `settle` waits between the steps until a condition holds. Returns before the nodes agree; see `whyNotReady`. */
 export async function formCluster(
   addresses: readonly Address[],
@@ -25,6 +25,7 @@ export async function formCluster(
 ): Promise<void> {
   const connections = await Promise.all(addresses.map((address) => Connection.open({ ...address, timeoutMs: 10_000 })))
   try {
+    await Promise.all(connections.map(clear))
     await Promise.all(connections.map((node, i) => node.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1)))
     const primaries = connections.slice(0, layout.primaries)
     await Promise.all(
@@ -48,4 +49,12 @@ export async function formCluster(
   } finally {
     for (const connection of connections) connection.close()
   }
+}
+
+/** Takes back what a forming that was interrupted has done. Rejects for a primary with keys: those are somebody's. */
+async function clear(node: Connection): Promise<void> {
+  const info = fields(await node.text('CLUSTER', 'INFO'))
+  const isNew =
+    info['cluster_known_nodes'] === '1' && info['cluster_slots_assigned'] === '0' && info['cluster_my_epoch'] === '0'
+  if (!isNew) await node.call('CLUSTER', 'RESET', 'HARD')
 }

@@ -42,7 +42,7 @@ export async function up(options: UpOptions): Promise<void> {
     for (const node of nodes) node.process.kill('SIGKILL')
   })
   try {
-    const started = start(options, nodes)
+    const started = start(options, nodes, () => stopping !== undefined)
     started.catch(() => {})
     const early = await Promise.race([started.then(() => false), interrupted.then(() => true)])
     if (!early) {
@@ -59,40 +59,61 @@ export async function up(options: UpOptions): Promise<void> {
   }
 }
 
-async function start(options: UpOptions, nodes: LocalNode[]): Promise<NodeReport[]> {
+async function start(options: UpOptions, nodes: LocalNode[], isStopping: () => boolean): Promise<NodeReport[]> {
   if (options.primaries < 3 && options.replicas > 0)
     process.stderr.write(
       color.yellow('With fewer than 3 primaries no majority survives a failure: replicas are never promoted.\n'),
     )
-  rememberShape(options)
+  const isFormed = hasShape(options)
   const ports = Array.from({ length: options.primaries * (1 + options.replicas) }, (_, i) => options.port + i)
   const dirOf = (port: number): string => path.join(options.dir, String(port))
   await checkPorts(ports, dirOf)
+  // Whoever stops has stopped the nodes there were: there must not be new ones afterwards.
+  if (isStopping()) return []
   process.stdout.write(`Starting ${ports.length} nodes on ports ${ports[0]}-${ports.at(-1)} ...\n`)
   for (const port of ports) nodes.push(startNode(port, dirOf(port), options.nodeTimeout))
   await Promise.all(nodes.map((node) => answering(node, READY_WITHIN_MS)))
   const addresses = ports.map((port): Address => ({ host: HOST, port }))
-  const reports = await Promise.all(addresses.map((address) => readNode(address, 5000)))
-  if (reports.every((report) => report.nodes.length === 1)) await formCluster(addresses, options, settle)
+  if (!isFormed) {
+    await form(addresses, options, nodes)
+    rememberShape(options)
+  }
   return await ready(addresses, nodes)
 }
 
-/** The folder holds a cluster of one shape; another needs a folder of its own. */
-function rememberShape(options: UpOptions): void {
-  const file = path.join(options.dir, 'shape.json')
-  const shape = JSON.stringify({ port: options.port, primaries: options.primaries, replicas: options.replicas })
+const shapeFile = ({ dir }: UpOptions): string => path.join(dir, 'shape.json')
+const shapeText = ({ port, primaries, replicas }: UpOptions): string => JSON.stringify({ port, primaries, replicas })
+
+/** Whether the folder holds a cluster already. It holds one of one shape; another needs a folder of its own. */
+function hasShape(options: UpOptions): boolean {
   mkdirSync(options.dir, { recursive: true })
-  if (!existsSync(file)) return writeFileSync(file, `${shape}\n`)
-  const found = readFileSync(file, 'utf8').trim()
-  if (found !== shape)
-    throw new StartError(
-      `${options.dir} holds a cluster of another shape: ${found}, asked for: ${shape}. Give the new one a folder with --dir, or delete ${options.dir}.`,
-    )
+  if (!existsSync(shapeFile(options))) return false
+  const [found, asked] = [readFileSync(shapeFile(options), 'utf8').trim(), shapeText(options)]
+  if (found === asked) return true
+  throw new StartError(
+    `${options.dir} holds a cluster of another shape: ${found}, asked for: ${asked}. Give the new one a folder with --dir, or delete ${options.dir}.`,
+  )
 }
 
-async function settle(what: string, holds: () => Promise<boolean>): Promise<void> {
+/** Written when the nodes have been joined and not before: what was interrupted earlier is begun anew. */
+function rememberShape(options: UpOptions): void {
+  writeFileSync(shapeFile(options), `${shapeText(options)}\n`)
+}
+
+async function form(addresses: readonly Address[], layout: Layout, nodes: readonly LocalNode[]): Promise<void> {
+  try {
+    await formCluster(addresses, layout, (what, holds) => settle(what, holds, nodes))
+  } catch (error) {
+    if (error instanceof StartError) throw error
+    requireAlive(nodes)
+    throw new StartError(`the nodes cannot be joined: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+async function settle(what: string, holds: () => Promise<boolean>, nodes: readonly LocalNode[]): Promise<void> {
   const deadline = performance.now() + READY_WITHIN_MS
   while (!(await holds())) {
+    requireAlive(nodes)
     if (performance.now() > deadline) throw new StartError(`waited ${READY_WITHIN_MS / 1000} s in vain until ${what}`)
     await pause(50)
   }
@@ -102,15 +123,27 @@ async function settle(what: string, holds: () => Promise<boolean>): Promise<void
 async function ready(addresses: readonly Address[], nodes: readonly LocalNode[]): Promise<NodeReport[]> {
   const deadline = performance.now() + READY_WITHIN_MS
   for (;;) {
-    const reports = await Promise.all(addresses.map((address) => readNode(address, 5000)))
-    const why = whyNotReady(reports)
-    if (why === undefined) return reports
-    const dead = nodes.find((node) => node.process.exitCode !== null || node.process.signalCode !== null)
-    if (dead !== undefined) throw new StartError(`the node on port ${dead.port} stopped:\n${logTail(dead.dir)}`)
+    let why: string | undefined
+    try {
+      const reports = await Promise.all(addresses.map((address) => readNode(address, 5000)))
+      why = whyNotReady(reports)
+      if (why === undefined) return reports
+    } catch (error) {
+      why = messageOf(error)
+    }
+    requireAlive(nodes)
     if (performance.now() > deadline) throw new StartError(`the cluster did not become ready: ${why}`)
     await pause(50)
   }
 }
+
+/** A node that has ended makes every further wait vain. */
+function requireAlive(nodes: readonly LocalNode[]): void {
+  const dead = nodes.find(({ process: child }) => child.exitCode !== null || child.signalCode !== null)
+  if (dead !== undefined) throw new StartError(`the node on port ${dead.port} stopped:\n${logTail(dead.dir)}`)
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** Resolves when no node runs any more: there is nothing left to wait for. One that was killed on purpose is only reported. */
 function died(nodes: readonly LocalNode[]): Promise<void> {

@@ -8,8 +8,16 @@ import type { Call } from '../server/call.ts'
 import type { Client } from '../server/client.ts'
 import { clientLine } from '../server/client-line.ts'
 import { killClients, listedClients } from './client-filter.ts'
-import type { Command } from './define.ts'
+import { CLIENT_HELP } from './client-help.ts'
+import type { Command, CommandFlag } from './define.ts'
+import { word } from './docs.ts'
 import { replyHelp, tooManyArguments } from './help.ts'
+
+const ANYBODY: readonly CommandFlag[] = ['noscript', 'loading', 'stale']
+const OPERATOR: readonly CommandFlag[] = ['admin', ...ANYBODY]
+
+/** A subcommand. */
+const sub = (row: Omit<Command, 'group'>): Command => ({ group: 'connection', ...row })
 
 export const clientContainer: Command = {
   name: 'client',
@@ -20,11 +28,10 @@ export const clientContainer: Command = {
   summary: 'A container for client connection commands',
   complexity: 'Depends on subcommand.',
   subcommands: [
-    {
+    sub({
       name: 'getname',
       arity: 2,
-      flags: ['noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: ANYBODY,
       since: '2.6.9',
       summary: 'Get the current connection name',
       complexity: 'O(1)',
@@ -32,53 +39,48 @@ export const clientContainer: Command = {
         if (client.name === '') reply.nil()
         else reply.text(client.name)
       },
-    },
-    {
+    }),
+    sub({
       name: 'getredir',
       arity: 2,
-      flags: ['noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: ANYBODY,
       since: '6.0.0',
       summary: 'Get tracking notifications redirection client ID if any',
       complexity: 'O(1)',
       run: ({ reply }) => reply.integer(-1),
-    },
-    {
+    }),
+    sub({
       name: 'help',
       arity: 2,
       flags: ['loading', 'stale'],
-      group: 'connection',
       since: '5.0.0',
       summary: 'Show helpful text about the different subcommands',
       complexity: 'O(1)',
-      run: ({ reply }) => replyHelp(reply, 'CLIENT', HELP),
-    },
-    {
+      run: ({ reply }) => replyHelp(reply, 'CLIENT', CLIENT_HELP),
+    }),
+    sub({
       name: 'id',
       arity: 2,
-      flags: ['noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: ANYBODY,
       since: '5.0.0',
       summary: 'Returns the client ID for the current connection',
       complexity: 'O(1)',
       run: ({ client, reply }) => reply.integer(client.id),
-    },
-    {
+    }),
+    sub({
       name: 'info',
       arity: 2,
-      flags: ['noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: ANYBODY,
       since: '6.2.0',
       summary: 'Returns information about the current client connection.',
       complexity: 'O(1)',
       tips: ['nondeterministic_output'],
       run: (call) => show(call, [call.client]),
-    },
-    {
+    }),
+    sub({
       name: 'kill',
       arity: -3,
-      flags: ['admin', 'noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: OPERATOR,
       since: '2.4.0',
       summary: 'Kill the connection of a client',
       complexity: 'O(N) where N is the number of client connections',
@@ -101,11 +103,11 @@ export const clientContainer: Command = {
                   since: '2.8.12',
                   optional: true,
                   arguments: [
-                    { name: 'normal', type: 'pure-token', token: 'NORMAL' },
-                    { name: 'master', type: 'pure-token', token: 'MASTER', since: '3.2.0' },
-                    { name: 'slave', type: 'pure-token', token: 'SLAVE' },
-                    { name: 'replica', type: 'pure-token', token: 'REPLICA', since: '5.0.0' },
-                    { name: 'pubsub', type: 'pure-token', token: 'PUBSUB' },
+                    word('NORMAL'),
+                    word('MASTER', '3.2.0'),
+                    word('SLAVE'),
+                    word('REPLICA', '5.0.0'),
+                    word('PUBSUB'),
                   ],
                 },
                 { name: 'username', type: 'string', token: 'USER', optional: true },
@@ -118,12 +120,11 @@ export const clientContainer: Command = {
         },
       ],
       run: killClients,
-    },
-    {
+    }),
+    sub({
       name: 'list',
       arity: -2,
-      flags: ['admin', 'noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: OPERATOR,
       since: '2.4.0',
       summary: 'Get the list of client connections',
       complexity: 'O(N) where N is the number of client connections',
@@ -135,12 +136,7 @@ export const clientContainer: Command = {
           token: 'TYPE',
           since: '5.0.0',
           optional: true,
-          arguments: [
-            { name: 'normal', type: 'pure-token', token: 'NORMAL' },
-            { name: 'master', type: 'pure-token', token: 'MASTER' },
-            { name: 'replica', type: 'pure-token', token: 'REPLICA' },
-            { name: 'pubsub', type: 'pure-token', token: 'PUBSUB' },
-          ],
+          arguments: [word('NORMAL'), word('MASTER'), word('REPLICA'), word('PUBSUB')],
         },
         {
           name: 'id',
@@ -152,12 +148,11 @@ export const clientContainer: Command = {
         },
       ],
       run: (call, argv) => show(call, listedClients(call.server, argv)),
-    },
-    {
+    }),
+    sub({
       name: 'no-evict',
       arity: 3,
-      flags: ['admin', 'noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: OPERATOR,
       since: '7.0.0',
       summary: 'Set client eviction mode for the current connection',
       complexity: 'O(1)',
@@ -165,22 +160,18 @@ export const clientContainer: Command = {
         {
           name: 'enabled',
           type: 'oneof',
-          arguments: [
-            { name: 'on', type: 'pure-token', token: 'ON' },
-            { name: 'off', type: 'pure-token', token: 'OFF' },
-          ],
+          arguments: [word('ON'), word('OFF')],
         },
       ],
       run({ client, reply }, argv) {
         client.noEvict = onOff(argv, 2)
         reply.ok()
       },
-    },
-    {
+    }),
+    sub({
       name: 'pause',
       arity: -3,
-      flags: ['admin', 'noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: OPERATOR,
       since: '2.9.50',
       summary: 'Stop processing commands from clients for some time',
       complexity: 'O(1)',
@@ -191,19 +182,15 @@ export const clientContainer: Command = {
           type: 'oneof',
           since: '6.2.0',
           optional: true,
-          arguments: [
-            { name: 'write', type: 'pure-token', token: 'WRITE' },
-            { name: 'all', type: 'pure-token', token: 'ALL' },
-          ],
+          arguments: [word('WRITE'), word('ALL')],
         },
       ],
       run: pause,
-    },
-    {
+    }),
+    sub({
       name: 'reply',
       arity: 3,
-      flags: ['noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: ANYBODY,
       since: '3.2.0',
       summary: 'Instruct the server whether to reply to commands',
       complexity: 'O(1)',
@@ -211,20 +198,15 @@ export const clientContainer: Command = {
         {
           name: 'on_off_skip',
           type: 'oneof',
-          arguments: [
-            { name: 'on', type: 'pure-token', token: 'ON' },
-            { name: 'off', type: 'pure-token', token: 'OFF' },
-            { name: 'skip', type: 'pure-token', token: 'SKIP' },
-          ],
+          arguments: [word('ON'), word('OFF'), word('SKIP')],
         },
       ],
       run: replyMode,
-    },
-    {
+    }),
+    sub({
       name: 'setname',
       arity: 3,
-      flags: ['noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: ANYBODY,
       since: '2.6.9',
       summary: 'Set the current connection name',
       complexity: 'O(1)',
@@ -233,22 +215,20 @@ export const clientContainer: Command = {
         setName(client, argv.text(2))
         reply.ok()
       },
-    },
-    {
+    }),
+    sub({
       name: 'trackinginfo',
       arity: 2,
-      flags: ['noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: ANYBODY,
       since: '6.2.0',
       summary: 'Return information about server assisted client side caching for the current connection',
       complexity: 'O(1)',
       run: trackingInfo,
-    },
-    {
+    }),
+    sub({
       name: 'unblock',
       arity: -3,
-      flags: ['admin', 'noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: OPERATOR,
       since: '5.0.0',
       summary: 'Unblock a client blocked in a blocking command from a different connection',
       complexity: 'O(log N) where N is the number of client connections',
@@ -258,19 +238,15 @@ export const clientContainer: Command = {
           name: 'timeout_error',
           type: 'oneof',
           optional: true,
-          arguments: [
-            { name: 'timeout', type: 'pure-token', token: 'TIMEOUT' },
-            { name: 'error', type: 'pure-token', token: 'ERROR' },
-          ],
+          arguments: [word('TIMEOUT'), word('ERROR')],
         },
       ],
       run: unblock,
-    },
-    {
+    }),
+    sub({
       name: 'unpause',
       arity: 2,
-      flags: ['admin', 'noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: OPERATOR,
       since: '6.2.0',
       summary: 'Resume processing of clients that were paused',
       complexity: 'O(N) Where N is the number of paused clients',
@@ -278,12 +254,11 @@ export const clientContainer: Command = {
         server.pause.resume()
         reply.ok()
       },
-    },
-    {
+    }),
+    sub({
       name: 'no-touch',
       arity: 3,
-      flags: ['noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: ANYBODY,
       since: '7.2.0',
       summary: 'Controls whether commands sent by the client affect the LRU/LFU of accessed keys.',
       complexity: 'O(1)',
@@ -291,22 +266,18 @@ export const clientContainer: Command = {
         {
           name: 'enabled',
           type: 'oneof',
-          arguments: [
-            { name: 'on', type: 'pure-token', token: 'ON' },
-            { name: 'off', type: 'pure-token', token: 'OFF' },
-          ],
+          arguments: [word('ON'), word('OFF')],
         },
       ],
       run({ client, reply }, argv) {
         client.noTouch = onOff(argv, 2)
         reply.ok()
       },
-    },
-    {
+    }),
+    sub({
       name: 'setinfo',
       arity: 4,
-      flags: ['noscript', 'loading', 'stale'],
-      group: 'connection',
+      flags: ANYBODY,
       since: '7.2.0',
       summary: 'Sets information specific to the client or connection.',
       complexity: 'O(1)',
@@ -322,58 +293,9 @@ export const clientContainer: Command = {
         },
       ],
       run: setInfo,
-    },
+    }),
   ],
 }
-
-const HELP = `
-GETREDIR
-    Return the client ID we are redirecting to when tracking is enabled.
-GETNAME
-    Return the name of the current connection.
-ID
-    Return the ID of the current connection.
-INFO
-    Return information about the current client connection.
-KILL <ip:port>
-    Kill connection made from <ip:port>.
-KILL <option> <value> [<option> <value> [...]]
-    Kill connections. Options are:
-    * ADDR (<ip:port>|<unixsocket>:0)
-      Kill connections made from the specified address
-    * LADDR (<ip:port>|<unixsocket>:0)
-      Kill connections made to specified local address
-    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)
-      Kill connections by type.
-    * USER <username>
-      Kill connections authenticated by <username>.
-    * SKIPME (YES|NO)
-      Skip killing current connection (default: yes).
-LIST [options ...]
-    Return information about client connections. Options:
-    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)
-      Return clients of specified type.
-UNPAUSE
-    Stop the current client pause, resuming traffic.
-PAUSE <timeout> [WRITE|ALL]
-    Suspend all, or just write, clients for <timeout> milliseconds.
-REPLY (ON|OFF|SKIP)
-    Control the replies sent to the current connection.
-SETNAME <name>
-    Assign the name <name> to the current connection.
-UNBLOCK <clientid> [TIMEOUT|ERROR]
-    Unblock the specified blocked client.
-TRACKINGINFO
-    Report tracking status for the current connection.
-NO-EVICT (ON|OFF)
-    Protect current client connection from eviction.
-NO-TOUCH (ON|OFF)
-    Will not touch LRU/LFU stats when this mode is on.
-SETINFO <option> <value>
-    Set client meta attr. Options are:
-    * LIB-NAME: the client lib name.
-    * LIB-VER: the client lib version.
-`
 
 /** Throws when `text` could not stand in CLIENT LIST: every character has to be visible ASCII. */
 function checkAttribute(text: string, what: string): void {

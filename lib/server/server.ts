@@ -123,6 +123,7 @@ export class Server {
     this.refreshClock()
     client.lastSeenAt = this.now
     this.stats.inputBytes += chunk.length
+    this.stats.reads++
     client.parser.feed(chunk)
     serve(this, client)
     client.parser.settle()
@@ -241,6 +242,7 @@ export class Server {
     if (client.closed) return
     const { wire, reply } = client
     this.stats.outputBytes += reply.length
+    if (reply.length > 0) this.stats.writes++
     reply.take((bytes) => wire.write(bytes))
     if (client.closing) {
       wire.end()

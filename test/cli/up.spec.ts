@@ -89,7 +89,10 @@ describe('rookery up', function () {
     if (spawnSync('redis-cli', ['--version']).error) return this.skip()
     const terminal = await ready()
     const { code, output } = await redisCli(['--cluster', 'check', `127.0.0.1:${terminal.port}`])
-    assert.match(output, /\[OK\] All nodes agree about slots configuration\.[^]*\[OK\] All 16384 slots covered\.\n$/)
+    assert.match(
+      output,
+      /\[OK\] All nodes agree about slots configuration\.\n[\s\S]*\[OK\] All 16384 slots covered\.\n$/,
+    )
     assert.equal(code, 0)
     const pids = pidsIn(terminal.dir)
     assert.equal(pids.filter(isAlive).length, 6)
@@ -109,6 +112,9 @@ describe('rookery up', function () {
       const slots = lines.reduce((sum, line) => sum + slotCount(line), 0)
       assert.equal(slots, 16384)
       assert.equal(await interrupt(terminal), 0)
+      const again = await ready(['--primaries', primaries, '--replicas', replicas], terminal)
+      assert.deepEqual(shapeOf(await nodeLines(again.port)), shapeOf(lines))
+      assert.equal(await interrupt(again), 0)
     }
   })
 
@@ -159,15 +165,15 @@ describe('rookery up', function () {
     assert.ok(!hasEnded(terminal))
   })
 
-  it('leaves nothing behind when it is interrupted early', async () => {
-    for (const delayMs of [0, 20, 150, 500]) {
-      const terminal = await up()
-      await eventually(() => existsSync(join(terminal.dir, 'shape.json')), { what: 'it begins', withinMs: LIMIT_MS })
+  it('leaves nothing behind when it is interrupted early, and can begin anew', async () => {
+    let terminal: Terminal | undefined
+    for (const delayMs of [200, 400, 600, 800, 1000]) {
+      terminal = await up([], terminal)
       await sleep(delayMs)
       await interrupt(terminal)
-      await sleep(200)
-      assert.deepEqual(pidsIn(terminal.dir).filter(isAlive), [])
+      assert.deepEqual(commandLinesWith(terminal.dir), [])
     }
+    await ready([], terminal)
   })
 })
 
@@ -201,6 +207,12 @@ function pidsIn(dir: string): number[] {
   const files = readdirSync(dir).map((name) => join(dir, name, 'node.pid'))
   return files.filter((file) => existsSync(file)).map((file) => Number(readFileSync(file, 'utf8')))
 }
+
+/** What runs on this machine and was told of `dir`. */
+const commandLinesWith = (dir: string): string[] =>
+  spawnSync('ps', ['-Aww', '-o', 'args='], { encoding: 'utf8' })
+    .stdout.split('\n')
+    .filter((line) => line.includes(dir))
 
 function isAlive(pid: number): boolean {
   try {

@@ -1,5 +1,6 @@
 /** PING ECHO HELLO AUTH SELECT QUIT RESET: byte for byte as redis-server 7.0.15 answers. */
 import assert from 'node:assert/strict'
+import { protectedModeRefusal } from '../../lib/server/protected-mode.ts'
 import { Beside } from '../support/beside-redis.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
@@ -126,5 +127,21 @@ describe('a server with a password', () => {
     other.call('HELLO', '2', 'AUTH', 'default', 'secret', 'SETNAME', 'me')
     assert.doesNotMatch(monitor.taken().toString(), /secret/)
     assert.doesNotMatch(JSON.stringify(other.call('SLOWLOG', 'GET')), /secret/)
+  })
+})
+
+describe('protected mode', () => {
+  const refused = (conf: Readonly<Record<string, string>>, address: string | undefined): boolean =>
+    protectedModeRefusal(new InProcess(conf).server.config, address) !== undefined
+
+  it('keeps out other machines, and nobody on this one', () => {
+    assert.ok(refused({}, '10.0.0.1'))
+    assert.ok(refused({}, '::ffff:10.0.0.1'))
+    for (const local of ['127.0.0.1', '127.9.9.9', '::ffff:127.0.0.1', '::1', undefined]) assert.ok(!refused({}, local))
+  })
+
+  it('ends with a password, or when it is switched off', () => {
+    assert.ok(!refused({ requirepass: 'secret' }, '10.0.0.1'))
+    assert.ok(!refused({ 'protected-mode': 'no' }, '10.0.0.1'))
   })
 })

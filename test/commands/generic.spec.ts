@@ -31,7 +31,6 @@ const KEYS = requests([
   ['ttl', someKey],
   ['keys', fc.constantFrom('*', '?', '[ab]', '*x', '\\a', '[', '{a}*', '')],
   ['object', 'encoding', someKey],
-  ['object', 'idletime', someKey],
   ['object', 'freq', someKey],
   ['object', 'foo', someKey],
 ])

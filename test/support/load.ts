@@ -1,5 +1,6 @@
 /** A client that writes all the time and remembers: INCR on a fixed set of keys, following MOVED and ASK, comparing every reply with
  *  what was acknowledged before. What it reports is the cluster's promise in numbers. */
+import assert from 'node:assert/strict'
 import { type Client, connect } from './client.ts'
 import { sleep } from './eventually.ts'
 import { ReplyError, type Value } from './resp.ts'
@@ -22,6 +23,8 @@ export interface LoadReport {
   readonly noack: number
   /** How often each error was met, redirections aside. */
   readonly errors: Readonly<Record<string, number>>
+  /** The first errors with the time since the start and the node that answered, to be looked up in its log. */
+  readonly incidents: readonly string[]
   /** Longest time in which no write was acknowledged to one worker. */
   readonly longestGapMs: number
 }
@@ -41,6 +44,7 @@ const RETRY_MS = 20
 const REPLY_LIMIT_MS = 5000
 const REDIRECTION_LIMIT = 16
 const VERIFY_LIMIT_MS = 20_000
+const INCIDENTS_KEPT = 20
 
 interface State {
   readonly ports: readonly number[]
@@ -48,12 +52,23 @@ interface State {
   readonly homes: Map<string, number>
   readonly values: Map<string, number>
   readonly errors: Map<string, number>
+  readonly incidents: string[]
+  readonly startedAt: number
   acknowledged: number
   redirections: number
   lost: number
   noack: number
   longestGapMs: number
   stopped: boolean
+}
+
+/** Throws unless every write was acknowledged, kept and free of errors other than redirections. */
+export function assertUnharmed({ lost, noack, errors, incidents }: LoadReport): void {
+  assert.deepEqual(
+    { lost, noack, errors },
+    { lost: 0, noack: 0, errors: {} },
+    `writes were harmed: lost ${lost}, noack ${noack}\n${incidents.join('\n')}`,
+  )
 }
 
 /** Starts writing at once. Each key belongs to one worker, so its replies must count up by one. */
@@ -93,6 +108,8 @@ function createState(ports: readonly number[]): State {
     homes: new Map(),
     values: new Map(),
     errors: new Map(),
+    incidents: [],
+    startedAt: performance.now(),
     acknowledged: 0,
     redirections: 0,
     lost: 0,
@@ -103,13 +120,14 @@ function createState(ports: readonly number[]): State {
 }
 
 function report(state: State): LoadReport {
-  const { acknowledged, redirections, lost, noack, longestGapMs } = state
+  const { acknowledged, redirections, lost, noack, incidents, longestGapMs } = state
   return {
     acknowledged,
     redirections,
     lost,
     noack,
     errors: Object.fromEntries(state.errors),
+    incidents,
     longestGapMs: Math.round(longestGapMs),
   }
 }
@@ -173,7 +191,7 @@ async function attempt(
     } catch (error) {
       connections.drop(port)
       state.homes.delete(key)
-      return count(state, error)
+      return count(state, port, error)
     }
     if (!(value instanceof ReplyError)) {
       if (!asking) state.homes.set(key, port)
@@ -182,14 +200,14 @@ async function attempt(
     const [, kind, target] = /^(MOVED|ASK) \d+ [^ ]*:(\d+)$/.exec(value.message) ?? []
     if (!kind) {
       state.homes.delete(key)
-      return count(state, value)
+      return count(state, port, value)
     }
     state.redirections++
     asking = kind === 'ASK'
     port = Number(target)
     if (!asking) state.homes.set(key, port)
   }
-  return count(state, new Error('too many redirections'))
+  return count(state, port, new Error('too many redirections'))
 }
 
 async function request(client: Client, argv: readonly string[], asking: boolean): Promise<Value> {
@@ -197,9 +215,12 @@ async function request(client: Client, argv: readonly string[], asking: boolean)
   return replies.at(-1)!
 }
 
-function count(state: State, error: unknown): undefined {
-  const text = (error as Error).message.replaceAll(/\d{4,}/g, 'N')
-  state.errors.set(text, (state.errors.get(text) ?? 0) + 1)
+function count(state: State, port: number, error: unknown): undefined {
+  const { message } = error as Error
+  const kind = message.replaceAll(/\d{4,}/g, 'N')
+  state.errors.set(kind, (state.errors.get(kind) ?? 0) + 1)
+  const afterMs = Math.round(performance.now() - state.startedAt)
+  if (state.incidents.length < INCIDENTS_KEPT) state.incidents.push(`after ${afterMs} ms at ${port}: ${message}`)
 }
 
 const anyOf = (ports: readonly number[]): number => ports[Math.floor(Math.random() * ports.length)]!

@@ -1,0 +1,343 @@
+/** MIGRATE: what is sent, what is answered, and that no acknowledged write is lost on the way. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net'
+import type { Millis } from '../../lib/base/brand.ts'
+import { connect } from '../support/client.ts'
+import { Differential } from '../support/differential.ts'
+import { eventually, sleep } from '../support/eventually.ts'
+import { InProcess, type Wired } from '../support/inprocess.ts'
+import { type Server, startServer } from '../support/process.ts'
+import { type Argument, decode, encode } from '../support/resp.ts'
+import { commandsOf } from '../support/stream-tap.ts'
+
+/** What a made-up target does with a request: answers, or ends the connection, or stays silent. */
+type Manners = (words: readonly string[], nth: number) => string | 'close' | undefined
+
+/** A target that does as it is told and remembers what it was sent, connection by connection. */
+class Target {
+  readonly connections: string[][] = []
+  readonly #server: NetServer
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(server: NetServer) {
+    this.#server = server
+  }
+
+  static async start(manners: Manners): Promise<Target> {
+    const server = createServer()
+    const target = new Target(server)
+    let requests = 0
+    server.on('connection', (socket) => {
+      const seen: string[] = []
+      target.connections.push(seen)
+      target.#sockets.add(socket)
+      socket.on('error', () => {})
+      let received = Buffer.alloc(0)
+      socket.on('data', (chunk: Buffer) => {
+        received = Buffer.concat([received, chunk])
+        for (let found = decode(received, 0); found !== undefined; found = decode(received, 0)) {
+          received = received.subarray(found.end)
+          const words = found.value as readonly string[]
+          seen.push(words[0]!)
+          const answer = manners(words, requests++)
+          if (answer === 'close') return void socket.destroy()
+          if (answer !== undefined) socket.write(`${answer}\r\n`)
+        }
+      })
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return target
+  }
+
+  get port(): string {
+    return String((this.#server.address() as AddressInfo).port)
+  }
+
+  /** Answers on all connections, unasked. */
+  say(text: string): void {
+    for (const socket of this.#sockets) socket.write(`${text}\r\n`)
+  }
+
+  stop(): void {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.close()
+  }
+}
+
+/** A server of ours with a connection, and the ability to wait for late replies. */
+class Source {
+  readonly inner = new InProcess()
+  readonly a = this.inner.connect()
+  readonly b = this.inner.connect()
+
+  /** The reply to a request that is answered later, as it stands on the wire. */
+  async late(one: Wired, ...argv: readonly Argument[]): Promise<string> {
+    const first = one.raw(encode(argv))
+    return first.length > 0 ? first.latin1Slice().trimEnd() : this.reply(one)
+  }
+
+  /** The next thing that comes by itself. */
+  async reply(one: Wired): Promise<string> {
+    const bytes = await eventually(
+      () => {
+        this.inner.settle()
+        return one.taken()
+      },
+      { what: 'a reply', withinMs: 5000, until: (seen) => seen.length > 0 },
+    )
+    return bytes.latin1Slice().trimEnd()
+  }
+
+  migrate(port: string | number, ...rest: readonly Argument[]): Promise<string> {
+    return this.late(this.a, 'MIGRATE', '127.0.0.1', port, ...rest)
+  }
+}
+
+const OK: Manners = () => '+OK'
+const READING = '-IOERR error or timeout reading to target instance'
+const WRITING = '-IOERR error or timeout writing to target instance'
+
+describe('MIGRATE', function () {
+  this.timeout(30_000)
+  const targets: Target[] = []
+  let source: Source
+  beforeEach(() => {
+    source = new Source()
+  })
+  afterEach(() => {
+    source.inner.server.migrating.links.close()
+    for (const target of targets.splice(0)) target.stop()
+  })
+  const target = async (manners: Manners): Promise<Target> => {
+    const made = await Target.start(manners)
+    targets.push(made)
+    return made
+  }
+
+  describe('to a redis-server', () => {
+    let redis: Server
+    before(async () => {
+      redis = await startServer({ kind: 'redis', conf: { requirepass: 'secret' } })
+    })
+    after(() => redis.remove())
+
+    it('moves values and deadlines, and says so to replicas in one DEL', async () => {
+      const { a, inner } = source
+      const { stream } = inner.server.replication
+      const theirs = await connect(redis.port)
+      await theirs.call('AUTH', 'secret')
+      const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
+      a.call('MSET', 'plain', 'v', 'bytes', bytes, 'number', '-12')
+      a.call('SET', 'due', 'later', 'PXAT', '4000000000000')
+      stream.open('a'.repeat(40))
+      const from = stream.offset + 1
+      const keys = ['plain', 'missing', 'bytes', 'number', 'due']
+      assert.equal(await source.migrate(redis.port, '', '3', '2000', 'AUTH', 'secret', 'KEYS', ...keys), '+OK')
+      await theirs.call('SELECT', 3)
+      assert.deepEqual(await theirs.call('MGET', ...keys), ['v', null, bytes.latin1Slice(), '-12', 'later'])
+      assert.ok(Math.abs(Number(await theirs.call('PEXPIRETIME', 'due')) - 4_000_000_000_000) < 2000)
+      assert.deepEqual(a.call('MGET', ...keys), [null, null, null, null, null])
+      assert.deepEqual(
+        commandsOf(Buffer.concat(stream.readFrom(from))).map((words) => words.join(' ')),
+        ['SELECT 0', 'DEL plain bytes number due'],
+      )
+    })
+
+    it('tells the first error of the target, and deletes only what that has', async () => {
+      const { a } = source
+      a.call('MSET', 'x', '1', 'y', '2')
+      const auth = ['AUTH2', 'default', 'secret']
+      assert.equal(await source.migrate(redis.port, 'x', '0', '2000', 'COPY', ...auth), '+OK')
+      assert.equal(
+        await source.migrate(redis.port, '', '0', '2000', ...auth, 'KEYS', 'x', 'y'),
+        '-ERR Target instance replied with error: BUSYKEY Target key name already exists.',
+      )
+      assert.deepEqual(a.call('MGET', 'x', 'y'), ['1', null])
+      assert.equal(await source.migrate(redis.port, 'x', '0', '2000', 'REPLACE', ...auth), '+OK')
+      assert.equal(a.call('GET', 'x'), null)
+    })
+
+    it('does not trust what happened after a refused AUTH', async () => {
+      source.a.call('SET', 'k', 'v')
+      assert.match(
+        await source.migrate(redis.port, 'k', '0', '2000', 'AUTH', 'wrong'),
+        /^-ERR Target instance replied with error: WRONGPASS/,
+      )
+      assert.equal(source.a.call('GET', 'k'), 'v')
+    })
+  })
+
+  it('reads its arguments as redis-server does', async () => {
+    const both = await Differential.start()
+    try {
+      const to = ['127.0.0.1', '1']
+      await both.compare([
+        ['MIGRATE', ...to, 'k', '0', '100'],
+        ['SET', 'k', 'v'],
+        ['MIGRATE', ...to, 'k', 'x', '100'],
+        ['MIGRATE', ...to, 'k', '0', 'x'],
+        ['MIGRATE', ...to, 'k', '0', '100', 'FOO'],
+        ['MIGRATE', ...to, 'k', '0', '100', 'AUTH'],
+        ['MIGRATE', ...to, 'k', '0', '100', 'AUTH2', 'u'],
+        ['MIGRATE', ...to, 'k', '0', '100', 'KEYS', 'k'],
+        ['MIGRATE', ...to, '', '0', '100', 'KEYS'],
+        ['MIGRATE', ...to, '', '0', '100', 'COPY', 'REPLACE', 'KEYS', 'a', 'b'],
+        ['MIGRATE', ...to, '', '0', '100'],
+        ['MIGRATE', ...to, 'k', '0'],
+      ])
+    } finally {
+      await both.stop()
+    }
+  })
+
+  it('keeps a connection, on which SELECT is sent once and AUTH each time', async () => {
+    const made = await target(OK)
+    for (const db of ['1', '1', '2']) {
+      source.a.call('SET', 'k', 'v')
+      assert.equal(await source.migrate(made.port, 'k', db, '1000', 'AUTH', 'pw'), '+OK')
+    }
+    assert.equal(made.connections.length, 1)
+    assert.deepEqual(made.connections[0], ['AUTH', 'SELECT', 'RESTORE', 'AUTH', 'RESTORE', 'AUTH', 'SELECT', 'RESTORE'])
+  })
+
+  it('tries once more when a kept connection turns out to be dead', async () => {
+    const made = await target((_, nth) => (nth === 2 ? 'close' : '+OK'))
+    for (const expected of ['+OK', '+OK']) {
+      source.a.call('SET', 'k', 'v')
+      assert.equal(await source.migrate(made.port, 'k', '0', '1000'), expected)
+    }
+    assert.equal(made.connections.length, 2)
+  })
+
+  it('gives up at the second failure, and keeps the keys', async () => {
+    const made = await target(() => 'close')
+    source.a.call('SET', 'k', 'v')
+    assert.equal(await source.migrate(made.port, 'k', '0', '1000'), READING)
+    assert.equal(made.connections.length, 2)
+    assert.equal(source.a.call('GET', 'k'), 'v')
+  })
+
+  it('says what it was doing when it failed', async () => {
+    const made = await target(() => undefined)
+    source.a.call('SET', 'k', 'v')
+    assert.equal(await source.migrate(made.port, 'k', '0', '50'), READING, 'no answer in time')
+    assert.equal(made.connections.length, 1, 'after a time-out nobody tries again')
+    const gone = await target(OK)
+    gone.stop()
+    assert.equal(await source.migrate(gone.port, 'k', '0', '1000'), WRITING, 'nobody listens')
+    assert.equal(
+      await source.migrate('70000', 'k', '0', '1000'),
+      '-IOERR error or timeout connecting to the client',
+      'no such address',
+    )
+    assert.equal(source.a.call('GET', 'k'), 'v')
+  })
+
+  it('deletes what was acknowledged before the connection broke', async () => {
+    const made = await target((words) => (words[1] === 'c' ? 'close' : '+OK'))
+    source.a.call('MSET', 'a', '1', 'b', '2', 'c', '3')
+    assert.equal(await source.migrate(made.port, '', '0', '1000', 'KEYS', 'a', 'b', 'c'), READING)
+    assert.deepEqual(source.a.call('MGET', 'a', 'b', 'c'), [null, null, '3'])
+  })
+
+  it('sends large values in pieces', async () => {
+    const made = await target(OK)
+    const { a } = source
+    const names = Array.from({ length: 20 }, (_, i) => `k${i}`)
+    for (const name of names) a.call('SET', name, Buffer.alloc(100_000, name))
+    assert.equal(await source.migrate(made.port, '', '0', '2000', 'KEYS', ...names), '+OK')
+    assert.equal(made.connections[0]!.length, 21)
+    assert.equal(a.call('DBSIZE'), 0)
+  })
+
+  it('is refused inside a transaction, whose later commands could not wait for it', () => {
+    const { a } = source
+    a.call('SET', 'k', 'v')
+    a.call('MULTI')
+    a.call('MIGRATE', '127.0.0.1', '1', 'k', '0', '100')
+    assert.match(a.raw(encode(['EXEC'])).latin1Slice(), /^\*1\r\n-ERR MIGRATE is not allowed in transactions\r\n$/)
+  })
+
+  describe('while it waits for the target', () => {
+    /** A transfer of `k` that ends when the target says so. */
+    async function begun(): Promise<Target> {
+      const made = await target((words) => (words[0] === 'SELECT' ? '+OK' : undefined))
+      source.a.call('MSET', 'k', 'old', 'other', 'v')
+      assert.equal(source.a.raw(encode(['MIGRATE', '127.0.0.1', made.port, 'k', '0', '5000'])).length, 0)
+      await eventually(() => made.connections[0]?.length === 2, { what: 'RESTORE at the target', withinMs: 2000 })
+      return made
+    }
+
+    it('holds whoever touches its keys until they are gone for certain', async () => {
+      const made = await begun()
+      const { b, a } = source
+      assert.equal(b.call('GET', 'other'), 'v')
+      assert.equal(b.raw(encode(['SET', 'k', 'new'])).length, 0)
+      made.say('+OK')
+      assert.equal(await source.reply(a), '+OK')
+      assert.equal(await source.reply(b), '+OK')
+      assert.equal(b.call('GET', 'k'), 'new', 'the write came after the removal')
+    })
+
+    it('holds readers too: the target may be newer already', async () => {
+      const made = await begun()
+      assert.equal(source.b.raw(encode(['MGET', 'other', 'k'])).length, 0)
+      made.say('+OK')
+      assert.equal(await source.reply(source.b), '*2\r\n$1\r\nv\r\n$-1')
+    })
+
+    it('holds commands that write all keys, and transactions with such a key', async () => {
+      const made = await begun()
+      const c = source.inner.connect()
+      assert.equal(source.b.raw(encode(['FLUSHALL'])).length, 0)
+      c.call('MULTI')
+      assert.equal(c.call('GET', 'k'), 'QUEUED')
+      assert.equal(c.raw(encode(['EXEC'])).length, 0)
+      made.say('+OK')
+      assert.equal(await source.reply(source.b), '+OK')
+      assert.equal(await source.reply(c), '*1\r\n$-1')
+    })
+
+    it('lets them go on when it failed', async () => {
+      const made = await begun()
+      assert.equal(source.b.raw(encode(['GET', 'k'])).length, 0)
+      made.say('-ERR no')
+      assert.equal(await source.reply(source.a), '-ERR Target instance replied with error: ERR no')
+      assert.equal(await source.reply(source.b), '$3\r\nold')
+    })
+
+    it('finishes although its client has left', async () => {
+      const made = await begun()
+      source.inner.server.disconnect(source.a.client)
+      made.say('+OK')
+      await eventually(() => source.b.call('EXISTS', 'other') === 1 && source.inner.server.keyspace.size === 1, {
+        what: 'the key is gone',
+        withinMs: 2000,
+      })
+    })
+
+    it('removes nothing once it is a replica', async () => {
+      const made = await begun()
+      Object.defineProperty(source.inner.server.replication, 'isReplica', { value: true })
+      made.say('+OK')
+      assert.match(await source.reply(source.a), /^-READONLY/)
+      assert.equal(source.b.call('GET', 'k'), 'old')
+    })
+
+    it('removes nothing while the data stands still for a failover', async () => {
+      const { inner, a } = source
+      const made = await begun()
+      inner.server.pause.pauseForFailover((inner.server.now + 60_000) as Millis)
+      made.say('+OK')
+      await sleep(60)
+      inner.settle()
+      assert.equal(a.taken().length, 0)
+      assert.equal(inner.server.keyspace.size, 2)
+      inner.server.pause.resumeFailover()
+      assert.equal(await source.reply(a), '+OK')
+      assert.equal(inner.server.keyspace.size, 1)
+    })
+  })
+})
