@@ -4,6 +4,7 @@ import { activeExpireCycle } from '../store/expire.ts'
 import type { Millis } from './base/brand.ts'
 import { wallClock } from './base/clock.ts'
 import type { Driver } from './driver.ts'
+import { enforceLimits } from './server/output-limits.ts'
 import type { Server } from './server/server.ts'
 
 const TICK_MS = 100
@@ -52,6 +53,7 @@ export function startCron(server: Server, driver: Driver | undefined): Cron {
 
 function everySecond(server: Server): void {
   server.replication.everySecond()
+  enforceLimits(server)
   const { timeout } = server.config.values
   for (const client of server.clients.values()) {
     const exempt = client.replica || client.primary || client.blocked !== undefined || client.subscriber

@@ -47,7 +47,7 @@ export async function up(options: UpOptions): Promise<void> {
     const early = await Promise.race([started.then(() => false), interrupted.then(() => true)])
     if (!early) {
       show(options, await started)
-      await Promise.race([interrupted, died(nodes)])
+      await Promise.race([interrupted, died(nodes, () => stopping !== undefined)])
     }
     process.stdout.write('\nStopping the nodes ...\n')
     await stop()
@@ -70,7 +70,7 @@ async function start(options: UpOptions, nodes: LocalNode[], isStopping: () => b
   await checkPorts(ports, dirOf)
   // Whoever stops has stopped the nodes there were: there must not be new ones afterwards.
   if (isStopping()) return []
-  process.stdout.write(`Starting ${ports.length} nodes on ports ${ports[0]}-${ports.at(-1)} ...\n`)
+  process.stdout.write(`Starting ${nodeCount(ports.length)} from port ${ports[0]} on ...\n`)
   for (const port of ports) nodes.push(startNode(port, dirOf(port), options.nodeTimeout))
   await Promise.all(nodes.map((node) => answering(node, READY_WITHIN_MS)))
   const addresses = ports.map((port): Address => ({ host: HOST, port }))
@@ -146,17 +146,25 @@ function requireAlive(nodes: readonly LocalNode[]): void {
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** Resolves when no node runs any more: there is nothing left to wait for. One that was killed on purpose is only reported. */
-function died(nodes: readonly LocalNode[]): Promise<void> {
+function died(nodes: readonly LocalNode[], isStopping: () => boolean): Promise<void> {
   let left = nodes.length
   return new Promise((resolve) => {
     for (const node of nodes)
       node.process.once('exit', (code, signal) => {
+        if (isStopping()) return
         process.stdout.write(
           `${color.yellow(`Node ${node.port} ended`)} (${signal ?? `exit code ${code}`}). Restart it with: npx rookery server ${path.join(node.dir, 'redis.conf')}\n`,
         )
         if (--left === 0) resolve()
       })
   })
+}
+
+const nodeCount = (n: number): string => `${n} ${n === 1 ? 'node' : 'nodes'}`
+
+function readiness(nodes: number, replicas: number): string {
+  const slots = nodes === 1 ? 'one node owns all 16384 slots' : `${nodes} nodes agree on all 16384 slots`
+  return replicas === 0 ? slots : `${slots}, every replica is in sync`
 }
 
 function show(options: UpOptions, reports: readonly NodeReport[]): void {
@@ -176,7 +184,7 @@ function show(options: UpOptions, reports: readonly NodeReport[]): void {
   process.stdout.write(
     [
       table.toString(),
-      color.green(`The cluster is ready: ${reports.length} nodes agree on all 16384 slots, every replica is in sync.`),
+      color.green(`The cluster is ready: ${readiness(reports.length, options.replicas)}.`),
       '',
       `  redis-cli -c -p ${options.port}`,
       `  new Redis.Cluster([{ host: '${HOST}', port: ${options.port} }])          // ioredis`,

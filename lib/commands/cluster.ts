@@ -222,7 +222,7 @@ const subcommands: readonly Command[] = [
     arguments: [
       { name: 'ip', type: 'string' },
       { name: 'port', type: 'integer' },
-      { name: 'cluster_bus_port', type: 'integer', optional: true },
+      { name: 'cluster_bus_port', type: 'integer', optional: true, since: '4.0.0' },
     ],
     run(door, call, argv) {
       if (argv.count > 5) throw wrongWords('MEET')
@@ -342,6 +342,7 @@ const subcommands: readonly Command[] = [
   }),
   sub({
     name: 'slaves',
+    deprecated: { since: '5.0.0', replacedBy: '`CLUSTER REPLICAS`' },
     arity: 3,
     flags: ['admin', 'stale'],
     tips: RANDOM_OUTPUT,
@@ -352,6 +353,7 @@ const subcommands: readonly Command[] = [
   }),
   sub({
     name: 'slots',
+    deprecated: { since: '7.0.0', replacedBy: '`CLUSTER SHARDS`' },
     arity: 2,
     flags: VIEW,
     tips: RANDOM_OUTPUT,
@@ -377,7 +379,7 @@ export const clusterCommands = family(
     arity: 1,
     flags: ['fast'],
     group: 'cluster',
-    categories: ['@connection'],
+    categories: ['connection'],
     since: '3.0.0',
     summary: 'Sent by cluster clients after an -ASK redirect',
     complexity: 'O(1)',
@@ -392,7 +394,7 @@ export const clusterCommands = family(
     arity: 1,
     flags: ['loading', 'stale', 'fast'],
     group: 'cluster',
-    categories: ['@connection'],
+    categories: ['connection'],
     since: '3.0.0',
     summary: 'Enables read queries for a connection to a cluster replica node',
     complexity: 'O(1)',
@@ -403,7 +405,7 @@ export const clusterCommands = family(
     arity: 1,
     flags: ['loading', 'stale', 'fast'],
     group: 'cluster',
-    categories: ['@connection'],
+    categories: ['connection'],
     since: '3.0.0',
     summary: 'Disables read queries for a connection to a cluster replica node',
     complexity: 'O(1)',

@@ -1,5 +1,5 @@
 /** A client in one line, as CLIENT LIST, CLIENT INFO and the log show it. */
-import type { Client } from './client.ts'
+import { type Client, isUnix } from './client.ts'
 import type { Server } from './server.ts'
 
 /** The letters of `flags=`, in Redis's order. */
@@ -12,7 +12,7 @@ const FLAGS: readonly (readonly [letter: string, has: (client: Client) => boolea
   ['b', (client) => client.blocked !== undefined],
   ['d', (client) => client.watchBroken],
   ['c', (client) => client.closing],
-  ['U', (client) => client.address.startsWith('/')],
+  ['U', isUnix],
   ['r', (client) => client.readonly],
   ['e', (client) => client.noEvict],
 ]

@@ -120,6 +120,9 @@ export class Client {
   }
 }
 
+/** It came in over the unix socket: such addresses are the path and port 0. */
+export const isUnix = (client: Client): boolean => client.address.endsWith(':0')
+
 /** On this machine: over loopback or the unix socket. */
 export const isLocal = (client: Client): boolean =>
-  client.address.startsWith('127.') || client.address.startsWith('[::1]') || client.address.startsWith('/')
+  client.address.startsWith('127.') || client.address.startsWith('[::1]') || isUnix(client)

@@ -15,7 +15,7 @@ import { freePorts } from '../support/ports.ts'
 
 const BIN = fileURLToPath(new URL('../../lib/bin.js', import.meta.url))
 const LIMIT_MS = 30_000
-const READY = /The cluster is ready: (\d+) nodes agree on all 16384 slots/
+const READY = /The cluster is ready: (?:(\d+) nodes agree on|one node owns) all 16384 slots/
 
 /** One `rookery up` in a terminal. */
 interface Terminal {
@@ -98,13 +98,14 @@ describe('rookery up', function () {
     assert.equal(pids.filter(isAlive).length, 6)
     assert.equal(await interrupt(terminal), 0)
     assert.deepEqual(pids.filter(isAlive), [])
+    assert.match(terminal.output(), /\nStopping the nodes \.\.\.\n$/)
   })
 
   it('runs other shapes', async () => {
     for (const [primaries, replicas] of [
       [3, 0],
-      [1, 0],
       [1, 1],
+      [1, 0],
     ] as const) {
       const terminal = await ready(['--primaries', primaries, '--replicas', replicas])
       const lines = await nodeLines(terminal.port)

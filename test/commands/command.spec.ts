@@ -12,7 +12,7 @@ const table = new CommandTable(FAMILIES)
 /** Commands and subcommands by full name. Those of groups whose rows are checked elsewhere, or that 7.0 does not have, are left out. */
 const known = [...table.entries.values()]
   .flatMap((entry) => [entry, ...(entry.subcommands?.values() ?? [])])
-  .filter(({ command }) => command.group !== 'cluster' && !/^7\.[1-9]|^[89]/.test(command.since))
+  .filter(({ command }) => !/^7\.[1-9]|^[89]/.test(command.since))
   .map(({ fullName }) => fullName)
 
 type Row = readonly Value[]

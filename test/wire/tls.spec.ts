@@ -9,7 +9,7 @@ import { ask, Client, fields, outcome } from '../support/client.ts'
 import { keyIn, myId, nodeLines, roleOf, settled } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/ports.ts'
-import { type Kind, prepareServer, type Server } from '../support/process.ts'
+import { type Conf, type Kind, prepareServer, type Server } from '../support/process.ts'
 import { scenarios } from '../support/suite.ts'
 
 const T = 1500
@@ -62,9 +62,9 @@ scenarios('a TLS cluster', ['rookery', 'mixed'], (kinds) => {
     const { server, tlsPort } = nodes[0]!
     const ca = join(server.dir, 'ca.crt')
     assert.doesNotMatch((await redisCli(['-p', tlsPort, '--tls', '--cacert', ca, 'PING'])).output, /PONG/)
-    await assert.rejects(askOverTls(tlsPort, { ...makeCertificate(), ca: certificate.ca }, 'PING'))
+    assert.equal(await isServed(tlsPort, { ...makeCertificate(), ca: certificate.ca }), false)
     await assert.rejects(outcome(tlsPort, 'PING'))
-    assert.equal(await askOverTls(tlsPort, certificate, 'PING'), 'PONG')
+    assert.equal(await isServed(tlsPort, certificate), true)
   })
 
   it('tells TLS clients the TLS ports, and plain clients the plain ones', async () => {
@@ -88,7 +88,7 @@ scenarios('a TLS cluster', ['rookery', 'mixed'], (kinds) => {
   it('replicates over TLS', async () => {
     const replication = await fields(servers[3]!.port, 'INFO', 'replication')
     assert.deepEqual([replication['master_link_status'], replication['master_port']], ['up', String(nodes[0]!.tlsPort)])
-    const client = await overTls(nodes[0]!.tlsPort, certificate)
+    const client = overTls(nodes[0]!.tlsPort, certificate)
     await client.call('SET', keyIn(0), 'copied')
     assert.equal(await client.call('WAIT', 1, 5000), 1)
     client.close()
@@ -120,8 +120,32 @@ scenarios('a TLS cluster', ['rookery', 'mixed'], (kinds) => {
   })
 })
 
+scenarios('tls-auth-clients', ['rookery'], (kinds) => {
+  let certificate: Certificate
+
+  before(function () {
+    if (!hasOpenssl) return this.skip()
+    certificate = makeCertificate()
+  })
+
+  const CASES = [
+    { policy: 'yes', without: false, foreign: false },
+    { policy: 'optional', without: true, foreign: false },
+    { policy: 'no', without: true, foreign: true },
+  ] as const
+  for (const { policy, without, foreign } of CASES)
+    it(`${policy}: clients without a certificate are ${without ? 'served' : 'refused'}, with a foreign one ${foreign ? 'served' : 'refused'}`, async () => {
+      const { server, tlsPort } = await startTlsNode(kinds[0]!, certificate, { 'tls-auth-clients': policy })
+      const { ca } = certificate
+      assert.equal(await isServed(tlsPort, certificate), true)
+      assert.equal(await isServed(tlsPort, { ca }), without)
+      assert.equal(await isServed(tlsPort, { ...makeCertificate(), ca }), foreign)
+      await server.remove()
+    })
+})
+
 /** A cluster node whose bus and replication use TLS. */
-async function startTlsNode(kind: Kind, { cert, key, ca }: Certificate): Promise<TlsNode> {
+async function startTlsNode(kind: Kind, { cert, key, ca }: Certificate, conf: Conf = {}): Promise<TlsNode> {
   const tlsPort = await freePort()
   const server = await prepareServer({
     kind,
@@ -134,6 +158,7 @@ async function startTlsNode(kind: Kind, { cert, key, ca }: Certificate): Promise
       'tls-ca-cert-file': 'ca.crt',
       'tls-cluster': 'yes',
       'tls-replication': 'yes',
+      ...conf,
     },
   })
   writeFileSync(join(server.dir, 'node.crt'), cert)
@@ -151,15 +176,20 @@ const identity = ({ dir }: Server): readonly string[] => [
   ...['--cacert', join(dir, 'ca.crt')],
 ]
 
-async function overTls(port: number, { cert, key, ca }: Certificate): Promise<Client> {
-  const socket = connectTls({ port, host: '127.0.0.1', cert, key, ca, checkServerIdentity: () => undefined })
+/** What a client shows, and whom it trusts. */
+type Shown = Partial<Certificate>
+
+function overTls(port: number, shown: Shown): Client {
+  const socket = connectTls({ port, host: '127.0.0.1', ...shown, checkServerIdentity: () => undefined })
   return new Client(port, socket, 5000)
 }
 
-async function askOverTls(port: number, certificate: Certificate, ...argv: readonly string[]): Promise<string> {
-  const client = await overTls(port, certificate)
+async function isServed(port: number, shown: Shown): Promise<boolean> {
+  const client = overTls(port, shown)
   try {
-    return await client.text(...argv)
+    return (await client.text('PING')) === 'PONG'
+  } catch {
+    return false
   } finally {
     client.close()
   }
