@@ -105,7 +105,6 @@ describe('rookery up', function () {
     for (const [primaries, replicas] of [
       [3, 0],
       [1, 1],
-      [1, 0],
     ] as const) {
       const terminal = await ready(['--primaries', primaries, '--replicas', replicas])
       const lines = await nodeLines(terminal.port)
@@ -113,10 +112,17 @@ describe('rookery up', function () {
       const slots = lines.reduce((sum, line) => sum + slotCount(line), 0)
       assert.equal(slots, 16384)
       assert.equal(await interrupt(terminal), 0)
-      const again = await ready(['--primaries', primaries, '--replicas', replicas], terminal)
-      assert.deepEqual(shapeOf(await nodeLines(again.port)), shapeOf(lines))
-      assert.equal(await interrupt(again), 0)
     }
+  })
+
+  it('runs one node alone, and the same one when it is started again', async () => {
+    const shape = ['--primaries', 1, '--replicas', 0]
+    const first = await ready(shape)
+    const lines = await nodeLines(first.port)
+    assert.deepEqual(lines[0]!.slots, [[0, 16383]])
+    assert.equal(await interrupt(first), 0)
+    const again = await ready(shape, first)
+    assert.deepEqual(shapeOf(await nodeLines(again.port)), shapeOf(lines))
   })
 
   it('refuses a port that is in use, of clients or of the bus, and starts nothing', async () => {

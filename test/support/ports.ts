@@ -5,6 +5,10 @@ import { createServer } from 'node:net'
  *  the server's own bind; four digits (bus: five), so that ports can be masked in raw replies without changing a length. */
 const FIRST = 5000
 const COUNT = 5000
+/** Test files run in several processes at once; each draws from a part of its own, so that no two find the same port free. */
+const WORKERS = 8
+const worker = Number(process.env['MOCHA_WORKER_ID'] ?? 0) % WORKERS
+const PART = Math.floor(COUNT / WORKERS)
 const HIGH_FIRST = 61_000
 const HIGH_COUNT = 4500
 const BUS_DISTANCE = 10000
@@ -16,7 +20,7 @@ const given = new Set<number>()
 /** A free client port whose bus port is free too. No pair is given twice by one process. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < COUNT; tries++) {
-    const port = FIRST + Math.floor(Math.random() * COUNT)
+    const port = FIRST + worker * PART + Math.floor(Math.random() * PART)
     if (given.has(port) || port === DEFAULT_PORT) continue
     if (!(await isFree(port)) || !(await isFree(port + BUS_DISTANCE))) continue
     given.add(port)

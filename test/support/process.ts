@@ -79,6 +79,8 @@ export class Server {
     const log = openSync(join(this.dir, 'log.txt'), 'a')
     this.child = spawn(program, [...first, 'redis.conf', ...argv], { cwd: this.dir, stdio: ['ignore', log, log] })
     closeSync(log)
+    // A server that a test forgets must not keep the test run from ending; the end of the run then ends the server.
+    this.child.unref()
   }
 
   /** Starts the process and resolves when it answers PING. Rejects with its log when it ends instead. */

@@ -9,7 +9,7 @@ scenarios('the write load', ['rookery'], (kinds) => {
   let server: Server
 
   before(async () => {
-    server = await startServer({ kind: kinds[0]!, conf: { appendonly: 'yes' } })
+    server = await startServer({ kind: kinds[0]! })
   })
 
   /** Writes, lets `damage` happen, writes on, and reports. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
+import { Cluster as IoredisCluster } from 'ioredis'
 import { type Certificate, hasOpenssl, makeCertificate } from '../support/certificates.ts'
 import { type CliResult, redisCli } from '../support/cli.ts'
 import { ask, Client, fields, outcome } from '../support/client.ts'
@@ -83,6 +84,19 @@ scenarios('a TLS cluster', ['rookery', 'mixed'], (kinds) => {
     const check = await redisCli(['--cluster', 'check', `127.0.0.1:${tlsPort}`, ...identity(server)])
     assert.match(check.output, /\[OK\] All 16384 slots covered\./)
     assert.equal(check.code, 0)
+  })
+
+  it('is one cluster for a client library', async () => {
+    const tls = { ...certificate, checkServerIdentity: () => undefined }
+    const library = new IoredisCluster([{ host: '127.0.0.1', port: nodes[0]!.tlsPort }], { redisOptions: { tls } })
+    library.on('error', () => {})
+    try {
+      for (const slot of [100, 8000, 16000]) await library.set(keyIn(slot), slot)
+      assert.equal(await ask(servers[2]!.port, 'GET', keyIn(16000)), '16000')
+      assert.equal(await library.get(keyIn(8000)), '8000')
+    } finally {
+      library.disconnect()
+    }
   })
 
   it('replicates over TLS', async () => {
