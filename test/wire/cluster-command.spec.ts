@@ -1,0 +1,223 @@
+/** The CLUSTER family, byte for byte: the same requests go to a node of redis-server and to one of ours. */
+import assert from 'node:assert/strict'
+import { ask, type Client, connect } from '../support/client.ts'
+import { type Cluster, keyIn, myId, startCluster, startNodes } from '../support/cluster.ts'
+import { eventually } from '../support/eventually.ts'
+import type { Server } from '../support/process.ts'
+import { type Argument, encode } from '../support/resp.ts'
+import { scenarios } from '../support/suite.ts'
+
+const GHOST = 'f'.repeat(40)
+
+/** Every subcommand with too few and too many words, and with words that are wrong. */
+const WRONG: readonly (readonly Argument[])[] = [
+  ...'addslots addslotsrange bumpepoch count-failure-reports countkeysinslot delslots delslotsrange failover flushslots forget'
+    .split(' ')
+    .map((name) => ['CLUSTER', name] as const)
+    .filter(([, name]) => !['bumpepoch', 'failover', 'flushslots'].includes(name)),
+  ...'getkeysinslot keyslot meet replicas replicate set-config-epoch setslot slaves'
+    .split(' ')
+    .map((name) => ['CLUSTER', name]),
+  ...'info links myid nodes shards slots flushslots bumpepoch saveconfig help'
+    .split(' ')
+    .map((name) => ['CLUSTER', name, 'x']),
+  ['CLUSTER'],
+  ['CLUSTER', 'nosuch'],
+  ['CLUSTER', 'FORGET', 'a', 'b'],
+  ['CLUSTER', 'ADDSLOTS', 'x'],
+  ['CLUSTER', 'ADDSLOTS', '16384'],
+  ['CLUSTER', 'ADDSLOTS', '-1'],
+  ['CLUSTER', 'ADDSLOTS', '0'],
+  ['CLUSTER', 'ADDSLOTS', '16383', '16383'],
+  ['CLUSTER', 'DELSLOTS', '16383'],
+  ['CLUSTER', 'DELSLOTS', '0', '0'],
+  ['CLUSTER', 'ADDSLOTSRANGE', '1', '2', '3'],
+  ['CLUSTER', 'ADDSLOTSRANGE', '5', '2'],
+  ['CLUSTER', 'ADDSLOTSRANGE', '0', '99999'],
+  ['CLUSTER', 'DELSLOTSRANGE', '16000', '16001'],
+  ['CLUSTER', 'COUNTKEYSINSLOT', 'x'],
+  ['CLUSTER', 'COUNTKEYSINSLOT', '16384'],
+  ['CLUSTER', 'COUNT-FAILURE-REPORTS', 'zz'],
+  ['CLUSTER', 'FAILOVER'],
+  ['CLUSTER', 'FAILOVER', 'maybe'],
+  ['CLUSTER', 'FORGET', 'zz'],
+  ['CLUSTER', 'FORGET', GHOST],
+  ['CLUSTER', 'GETKEYSINSLOT', '0', 'x'],
+  ['CLUSTER', 'GETKEYSINSLOT', '16384', '1'],
+  ['CLUSTER', 'GETKEYSINSLOT', '0', '-1'],
+  ['CLUSTER', 'MEET', 'nowhere.example', '7000'],
+  ['CLUSTER', 'MEET', '127.0.0.1', 'x'],
+  ['CLUSTER', 'MEET', '127.0.0.1', '99999'],
+  ['CLUSTER', 'MEET', '127.0.0.1', '60000'],
+  ['CLUSTER', 'MEET', '127.0.0.1', '7000', 'x'],
+  ['CLUSTER', 'MEET', '127.0.0.1', '7000', '17000', 'y'],
+  ['CLUSTER', 'REPLICAS', 'zz'],
+  ['CLUSTER', 'REPLICATE', 'zz'],
+  ['CLUSTER', 'RESET', 'gently'],
+  ['CLUSTER', 'SET-CONFIG-EPOCH', '-1'],
+  ['CLUSTER', 'SET-CONFIG-EPOCH', 'x'],
+  ['CLUSTER', 'SETSLOT', '0', 'STABLE', 'x'],
+  ['CLUSTER', 'SETSLOT', 'x', 'STABLE'],
+  ['CLUSTER', 'SETSLOT', '0', 'SIDEWAYS', 'x'],
+  ['CLUSTER', 'SETSLOT', '16000', 'MIGRATING', GHOST],
+  ['CLUSTER', 'SETSLOT', '0', 'MIGRATING', GHOST],
+  ['CLUSTER', 'SETSLOT', '0', 'IMPORTING', GHOST],
+  ['CLUSTER', 'SETSLOT', '16000', 'IMPORTING', GHOST],
+  ['CLUSTER', 'SETSLOT', '0', 'NODE', GHOST],
+  ['CLUSTER', 'SETSLOT', '0', 'NODE', 'zz'],
+  ['ASKING', 'x'],
+  ['READONLY', 'x'],
+]
+
+/** What changes the table of a node that stands alone, and what shows it. `@me` is its own id. */
+const ALONE: readonly (readonly Argument[])[] = [
+  ['CLUSTER', 'SLOTS'],
+  ['CLUSTER', 'SHARDS'],
+  ['CLUSTER', 'SET-CONFIG-EPOCH', '7'],
+  ['CLUSTER', 'SET-CONFIG-EPOCH', '8'],
+  ['CLUSTER', 'ADDSLOTSRANGE', '0', '5', '7', '9'],
+  ['CLUSTER', 'ADDSLOTS', '100'],
+  ['CLUSTER', 'ADDSLOTS', '101', '3'],
+  ['CLUSTER', 'SLOTS'],
+  ['CLUSTER', 'SHARDS'],
+  ['CLUSTER', 'SETSLOT', '3', 'IMPORTING', '@me'],
+  ['CLUSTER', 'SETSLOT', '200', 'IMPORTING', '@me'],
+  ['CLUSTER', 'SETSLOT', '3', 'MIGRATING', '@me'],
+  ['CLUSTER', 'SETSLOT', '3', 'STABLE'],
+  ['CLUSTER', 'SETSLOT', '200', 'STABLE'],
+  ['CLUSTER', 'SETSLOT', '3', 'NODE', '@me'],
+  ['CLUSTER', 'REPLICATE', '@me'],
+  ['CLUSTER', 'FORGET', '@me'],
+  ['CLUSTER', 'REPLICAS', '@me'],
+  ['CLUSTER', 'COUNT-FAILURE-REPORTS', '@me'],
+  ['CLUSTER', 'KEYSLOT', '{user}.x'],
+  ['CLUSTER', 'BUMPEPOCH'],
+  ['CLUSTER', 'DELSLOTSRANGE', '0', '3'],
+  ['CLUSTER', 'SAVECONFIG'],
+  ['CLUSTER', 'LINKS'],
+  ['CLUSTER', 'FLUSHSLOTS'],
+  ['CLUSTER', 'SLOTS'],
+  ['CLUSTER', 'RESET', 'SOFT'],
+  ['CLUSTER', 'SET-CONFIG-EPOCH', '9'],
+  ['CLUSTER', 'RESET', 'HARD'],
+  ['CLUSTER', 'SET-CONFIG-EPOCH', '9'],
+]
+
+scenarios('the CLUSTER family, reply by reply', ['rookery'], (kinds) => {
+  let nodes: Server[]
+
+  before(async () => {
+    nodes = await Promise.all([startNodes({ kinds: ['redis'] }, 1), startNodes({ kinds }, 1)]).then((pairs) =>
+      pairs.flat(),
+    )
+  })
+
+  /** Sends the same requests to both, on connections of this protocol, and compares what they answer. */
+  const compare = async (requests: readonly (readonly Argument[])[], resp: 2 | 3): Promise<void> => {
+    const [expected, actual] = await Promise.all(nodes.map((node) => answers(node, requests, resp)))
+    assert.deepEqual(actual, expected)
+  }
+
+  for (const resp of [2, 3] as const) {
+    it(`refuses what is wrong in the same words (RESP${resp})`, () => compare(WRONG, resp))
+    it(`changes and shows a table of one alike (RESP${resp})`, () => compare(ALONE, resp))
+  }
+
+  it('prints CLUSTER INFO and CLUSTER NODES with the same fields', async () => {
+    const [expected, actual] = await Promise.all(
+      nodes.map(async (node) => {
+        const client = await connect(node.port)
+        const info = String(await client.call('CLUSTER', 'INFO'))
+        const line = String(await client.call('CLUSTER', 'NODES'))
+        return [info.replace(/:[^\r]*/g, ''), line.replace(/[0-9a-f]{40}/g, 'id').replace(/:\d+@\d+/, ':p@b')]
+      }),
+    )
+    assert.deepEqual(actual, expected)
+  })
+})
+
+scenarios('CLUSTER SLOTS, SHARDS and NODES of a whole cluster', ['rookery'], (kinds) => {
+  let clusters: Cluster[]
+
+  before(async () => {
+    const shape = { replicas: [1, 0, 1], nodeTimeoutMs: 3000 }
+    clusters = await Promise.all([startCluster({ kinds: ['redis'], ...shape }), startCluster({ kinds, ...shape })])
+    // A replica at offset 0 has no data yet as far as the others know, and is left out.
+    for (const cluster of clusters) {
+      await Promise.all([0, 1, 2].map((i) => ask(cluster.primaries[i]!.port, 'SET', keyIn([0, 8000, 16000][i]!), 'v')))
+      await eventually(async () => (await structure(cluster, 'SLOTS', 2)).split('<id').length === 6, {
+        withinMs: 15_000,
+        what: 'every replica has told its offset',
+      })
+    }
+  })
+
+  for (const resp of [2, 3] as const)
+    for (const view of ['SLOTS', 'SHARDS'])
+      it(`shows the same CLUSTER ${view} (RESP${resp})`, async () => {
+        const [expected, actual] = await Promise.all(clusters.map((cluster) => structure(cluster, view, resp)))
+        assert.equal(actual, expected)
+      })
+
+  it('refuses on a replica what only a primary may do', async () => {
+    const requests = [
+      ['CLUSTER', 'SETSLOT', '0', 'STABLE'],
+      ['CLUSTER', 'REPLICAS', '@me'],
+      ['CLUSTER', 'FAILOVER', 'maybe'],
+      ['CLUSTER', 'FORGET', '@primary'],
+      ['CLUSTER', 'RESET', 'gently'],
+    ]
+    const [expected, actual] = await Promise.all(
+      clusters.map(async (cluster) => {
+        const primary = await myId(cluster.primaries[0]!)
+        const named = requests.map((words) => words.map((word) => (word === '@primary' ? primary : word)))
+        return answers(cluster.replicas[0]![0]!, named, 2)
+      }),
+    )
+    assert.deepEqual(actual, expected)
+  })
+})
+
+async function opened(node: Server, resp: 2 | 3): Promise<Client> {
+  const client = await connect(node.port)
+  if (resp === 3) await client.call('HELLO', '3')
+  return client
+}
+
+/** The raw replies of a node, with what differs between any two nodes masked. */
+async function answers(node: Server, requests: readonly (readonly Argument[])[], resp: 2 | 3): Promise<string[]> {
+  const client = await opened(node, resp)
+  const id = await myId(node)
+  const replies: string[] = []
+  for (const words of requests) {
+    const reply = await client.raw(encode(words.map((word) => (word === '@me' ? id : word))))
+    replies.push(masked(`${words.join(' ')}: ${reply.toString('latin1')}`, [node]))
+  }
+  client.close()
+  return replies
+}
+
+const masked = (text: string, nodes: readonly Server[]): string =>
+  nodes
+    .reduce((rest, node, i) => rest.replaceAll(String(node.port), `<port ${i}>`), text)
+    .replace(/[0-9a-f]{40}/g, '<id>')
+
+/** A view with each node's id and port named by its place, offsets masked. */
+async function structure(cluster: Cluster, view: string, resp: 2 | 3): Promise<string> {
+  const client = await opened(cluster.primaries[0]!, resp)
+  const ids = await Promise.all(cluster.nodes.map(myId))
+  let text = (await client.raw(encode(['CLUSTER', view]))).toString('latin1')
+  ids.forEach((id, i) => {
+    text = text.replaceAll(id, `<id ${i}>`)
+  })
+  client.close()
+  const plain = masked(text, cluster.nodes).replace(/(replication-offset\r\n):\d+/g, '$1:n')
+  // Shards come in the order of a hash table: each starts with its slots.
+  return view === 'SLOTS'
+    ? plain
+    : plain
+        .split(/(?=[*%]\d+\r\n\$5\r\nslots)/)
+        .slice(1)
+        .sort()
+        .join('')
+}
