@@ -53,6 +53,7 @@ export function startCron(server: Server, driver: Driver | undefined): Cron {
 
 function everySecond(server: Server): void {
   server.replication.everySecond()
+  if (server.cluster !== undefined) server.blockedKeys.redirectMoved(server.cluster.view)
   enforceLimits(server)
   const { timeout } = server.config.values
   for (const client of server.clients.values()) {

@@ -53,6 +53,7 @@ export class Node {
       server: () => this.server,
     })
     this.server = new Server({ config, log, commands, keyspace, replication })
+    this.server.migrating.links.secure = () => (config.values.tlsCluster ? tlsOptions(config, 'client') : undefined)
     this.server.version = VERSION
   }
 
@@ -86,6 +87,7 @@ export class Node {
     const closing = this.#listener?.close()
     this.server.endTurn()
     this.server.replication.stop()
+    this.server.migrating.links.close()
     for (const client of [...this.server.clients.values()]) this.server.disconnect(client)
     await this.#driver?.close()
     await closing

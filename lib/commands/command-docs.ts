@@ -47,9 +47,12 @@ function replySpec(reply: Reply, spec: KeySpec): void {
   reply.text('flags')
   reply.set(spec.flags.length)
   for (const flag of spec.flags) reply.simple(flag)
-  if (typeof begin === 'number') search(reply, 'begin_search', 'index', { index: begin })
+  if (begin === 'unknown') search(reply, 'begin_search', 'unknown', {})
+  else if (typeof begin === 'number') search(reply, 'begin_search', 'index', { index: begin })
   else search(reply, 'begin_search', 'keyword', { keyword: begin.keyword, startfrom: begin.from })
-  search(reply, 'find_keys', 'range', { lastkey: spec.last, keystep: spec.step, limit: 0 })
+  if ('counted' in spec) search(reply, 'find_keys', 'keynum', { keynumidx: 0, firstkey: 1, keystep: 1 })
+  else if ('last' in spec) search(reply, 'find_keys', 'range', { lastkey: spec.last, keystep: spec.step, limit: 0 })
+  else search(reply, 'find_keys', 'unknown', {})
 }
 
 function search(reply: Reply, name: string, type: string, fields: Readonly<Record<string, string | number>>): void {
@@ -101,6 +104,12 @@ export function replyDocs(reply: Reply, { command, subcommands }: CommandEntry):
   }
 }
 
+const ARGUMENT_FLAGS = [
+  ['optional', 'optional'],
+  ['multiple', 'multiple'],
+  ['multiple_token', 'multipleToken'],
+] as const
+
 function replyArguments(reply: Reply, args: readonly ArgumentDoc[]): void {
   reply.text('arguments')
   reply.array(args.length)
@@ -109,13 +118,13 @@ function replyArguments(reply: Reply, args: readonly ArgumentDoc[]): void {
     const fields = Object.entries({ name, type, key_spec_index: keySpec, token, since }).filter(
       ([, value]) => value !== undefined,
     )
-    const flags = (['optional', 'multiple'] as const).filter((flag) => arg[flag] === true)
+    const flags = ARGUMENT_FLAGS.filter(([, flag]) => arg[flag] === true)
     reply.map(fields.length + (flags.length > 0 ? 1 : 0) + (arg.arguments === undefined ? 0 : 1))
     for (const [field, value] of fields) pair(reply, field, value!)
     if (flags.length > 0) {
       reply.text('flags')
       reply.set(flags.length)
-      for (const flag of flags) reply.simple(flag)
+      for (const [name] of flags) reply.simple(name)
     }
     if (arg.arguments !== undefined) replyArguments(reply, arg.arguments)
   }

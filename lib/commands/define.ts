@@ -1,4 +1,5 @@
 /** What a command is: one row of a family's table. COMMAND, COMMAND DOCS, routing and dispatch all read the same row. */
+import { parseInteger } from '../base/bytes.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 
@@ -60,17 +61,26 @@ export interface KeyPositions {
   readonly specs?: readonly KeySpec[]
 }
 
+/** Where the keys of a specification begin: an argument index, or after a keyword that is searched from argument `from` on
+ *  (negative: backwards, counted from the end). */
+export type KeysBegin = number | { readonly keyword: string; readonly from: number }
+
 /** One key specification of COMMAND INFO. */
-export interface KeySpec {
+export type KeySpec = {
   readonly flags: readonly string[]
   readonly notes?: string
-  /** Where its keys begin: an argument index, or after a keyword that is searched from argument `from` on (negative:
-   *  backwards, counted from the end). */
-  readonly begin: number | { readonly keyword: string; readonly from: number }
-  /** The last key, relative to the first; negative counts from the end of the request. */
-  readonly last: number
-  readonly step: number
-}
+} & (
+  | {
+      readonly begin: KeysBegin
+      /** The last key, relative to the first; negative counts from the end of the request. */
+      readonly last: number
+      readonly step: number
+    }
+  /** The argument it begins with is the number of the keys, which follow. */
+  | { readonly begin: KeysBegin; readonly counted: true }
+  /** Not to be known from the arguments alone. */
+  | { readonly begin: 'unknown' }
+)
 
 /** One argument in COMMAND DOCS. */
 export interface ArgumentDoc {
@@ -81,6 +91,8 @@ export interface ArgumentDoc {
   readonly since?: string
   readonly optional?: boolean
   readonly multiple?: boolean
+  /** The token is repeated with each of them. */
+  readonly multipleToken?: boolean
   readonly keySpec?: number
   readonly arguments?: readonly ArgumentDoc[]
 }
@@ -118,3 +130,19 @@ export const firstKey = (...flags: string[]): KeyPositions => ({ first: 1, last:
 
 /** Every argument from 1 on. */
 export const allKeys = (...flags: string[]): KeyPositions => ({ first: 1, last: -1, step: 1, flags })
+
+/** The indexes of the keys that follow their number, argument `at`; none when it is no number or there are too few. */
+export function keysAfterCount(argv: Argv, at: number): readonly number[] {
+  const count = at < argv.count ? parseInteger(argv.buffer, argv.starts[at], argv.ends[at]) : undefined
+  if (count === undefined || count < 1 || count >= argv.count - at) return []
+  return Array.from({ length: count }, (_, i) => at + 1 + i)
+}
+
+/** Nothing but keys that follow their number, argument `at`. */
+export const countedKeys = (at: number, ...flags: string[]): KeyPositions => ({
+  first: 0,
+  last: 0,
+  step: 0,
+  find: (argv) => keysAfterCount(argv, at),
+  specs: [{ flags, begin: at, counted: true }],
+})

@@ -16,6 +16,7 @@ import { replicationCommands } from './replication.ts'
 import { serverCommands } from './server.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { stringCommands } from './string.ts'
+import { substringCommands } from './substring.ts'
 import { transactionCommands } from './transaction.ts'
 
 export const FAMILIES: readonly (readonly Command[])[] = [
@@ -35,5 +36,6 @@ export const FAMILIES: readonly (readonly Command[])[] = [
   serverCommands,
   slowlogCommands,
   stringCommands,
+  substringCommands,
   transactionCommands,
 ]

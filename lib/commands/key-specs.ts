@@ -1,6 +1,6 @@
 /** Key specifications: where a command's keys stand and what is done to them, as COMMAND tells it. */
 import type { Argv } from '../resp/argv.ts'
-import type { KeyPositions, KeySpec } from './define.ts'
+import { type KeyPositions, type KeySpec, type KeysBegin, keysAfterCount } from './define.ts'
 import { keyIndexes } from './keys.ts'
 import type { CommandEntry } from './table.ts'
 
@@ -32,17 +32,22 @@ export function keysWithFlags(entry: CommandEntry, argv: Argv): { index: number;
   const specs = keySpecs(entry.command.keys)
   const variable = BY_ARGUMENTS[entry.fullName]?.(argv)
   return indexes.map((index) => {
-    const spec = specs.find((one) => covers(one, argv, index)) ?? specs[0]
+    const spec = specs.find((one) => covers(one, argv, index)) ?? specs.at(-1)
     return { index, flags: variable ?? spec?.flags ?? [] }
   })
 }
 
 function covers(spec: KeySpec, argv: Argv, index: number): boolean {
-  const begin = typeof spec.begin === 'number' ? spec.begin : afterKeyword(spec.begin, argv)
+  if (spec.begin === 'unknown') return false
+  const begin = beginOf(spec.begin, argv)
   if (begin === undefined) return false
+  if ('counted' in spec) return keysAfterCount(argv, begin).includes(index)
   const last = spec.last < 0 ? argv.count + spec.last : begin + spec.last
   return index >= begin && index <= last && (index - begin) % spec.step === 0
 }
+
+const beginOf = (begin: KeysBegin, argv: Argv): number | undefined =>
+  typeof begin === 'number' ? begin : afterKeyword(begin, argv)
 
 /** The argument after a keyword, searched forwards from `from`, or backwards when it is negative. */
 function afterKeyword({ keyword, from }: { keyword: string; from: number }, argv: Argv): number | undefined {

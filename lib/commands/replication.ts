@@ -116,12 +116,11 @@ export const replicationCommands = family(
 )
 
 /** The primary's side, if it can serve a snapshot or the stream to this client now. What it sends does not pass through the reply, so
- *  nothing may be waiting there. */
+ *  nothing may be waiting there. What the wire still buffers is no obstacle: the rest follows it, and a TLS wire has always something. */
 function serving({ server, client, reply }: Call): Call['server']['replication']['primary'] {
   const { cannotServe, primary } = server.replication
   if (cannotServe !== undefined) throw new ClientError(cannotServe)
-  if (reply.length + client.wire.buffered > 0 && !client.replica)
-    throw fail('SYNC and PSYNC are invalid with pending output')
+  if (reply.length > 0 && !client.replica) throw fail('SYNC and PSYNC are invalid with pending output')
   return primary
 }
 

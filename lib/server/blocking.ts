@@ -11,8 +11,7 @@ export const waitsByWish = ({ blocked }: Client): boolean => blocked?.kind === '
 export function endWait(server: Server, client: Client, how: 'timeout' | 'error'): boolean {
   const wait = client.blocked
   if (wait?.timedOut === undefined) return false
-  if (how === 'timeout') wait.timedOut(client)
-  else server.replyError(client, UNBLOCKED)
+  server.answerLate(client, how === 'timeout' ? wait.timedOut : () => server.replyError(client, UNBLOCKED))
   server.unblock(client)
   return true
 }

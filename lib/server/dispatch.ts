@@ -58,11 +58,11 @@ function handle(server: Server, client: Client, argv: Argv): void {
     } else execute(server, client, entry, argv)
     if (client.asking && client.multi === undefined && entry.fullName !== 'asking') client.asking = false
   }
-  if (client.replyMode !== 'on') muteReply(client, mark)
+  if (client.replyMode !== 'on' && client.blocked === undefined) muteReply(client, mark)
 }
 
 /** CLIENT REPLY OFF and SKIP: what the request answered is taken back. */
-function muteReply(client: Client, mark: number): void {
+export function muteReply(client: Client, mark: number): void {
   if (client.replyMode === 'skip-next') {
     client.replyMode = 'skip'
     return
@@ -106,6 +106,37 @@ export function execute(server: Server, client: Client, entry: CommandEntry, arg
   // Reading the clock costs as much as a small command: the end of one is the beginning of the next in its batch.
   server.clockMicros = monotonicMicros()
   server.executed(client, entry, argv, server.clockMicros - startedAt, failed)
+  if (!server.busy) server.blockedKeys.serveReady()
+}
+
+/** Serves a client that was blocked, as a unit of its own: what `act` changes is replicated as it says, never as the request
+ *  that blocked. False when there was nothing for the client. */
+export function serveBlocked(
+  server: Server,
+  client: Client,
+  entry: CommandEntry,
+  act: (call: Call) => boolean,
+): boolean {
+  const { keyspace, propagation } = server
+  const frame = server.enterFrame(client, entry)
+  const dirtyBefore = keyspace.dirty
+  const startedAt = server.clockMicros
+  propagation.begin()
+  let served = true
+  try {
+    served = act(frame)
+  } catch (error) {
+    entry.stats.failed++
+    frame.failed(error)
+  }
+  for (const bytes of frame.effects ?? []) propagation.add(client.db, bytes)
+  propagation.end()
+  if (keyspace.dirty !== dirtyBefore) client.writeOffset = server.streamOffset()
+  server.leaveFrame()
+  if (served && client.replyMode !== 'on') muteReply(client, frame.mark)
+  server.clockMicros = monotonicMicros()
+  entry.stats.micros += server.clockMicros - startedAt
+  return served
 }
 
 /** The client's very bytes go to the stream; the inline form is written anew. */

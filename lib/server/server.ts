@@ -13,9 +13,10 @@ import { KeyLocks } from '../migrate/locks.ts'
 import type { Replication } from '../replication/role.ts'
 import type { Argv } from '../resp/argv.ts'
 import { encodeRequest } from '../resp/argv.ts'
+import { BlockedKeys } from './blocked-keys.ts'
 import { type Blocked, Client, isLocal, type Wire } from './client.ts'
 import type { ClusterDoor } from './cluster-door.ts'
-import { execute, Frame, serve } from './dispatch.ts'
+import { execute, Frame, muteReply, serve } from './dispatch.ts'
 import { feedMonitors } from './monitor.ts'
 import { overLimit } from './output-limits.ts'
 import { Pause } from './pause.ts'
@@ -62,6 +63,7 @@ export class Server {
   readonly slowlog = new Slowlog()
   readonly monitors = new Set<Client>()
   readonly watches = new Watches()
+  readonly blockedKeys = new BlockedKeys(this)
   readonly pause = new Pause(this)
   readonly migrating = new KeyLocks(this)
   readonly stats = new ServerStats()
@@ -97,7 +99,10 @@ export class Server {
     this.propagation = new Propagation(parts.replication.sink)
     this.#primaryClient = internalClient()
     this.keyspace.hooks = {
-      touched: (db, key) => this.watches.touched(db, key),
+      touched: (db, key) => {
+        this.watches.touched(db, key)
+        this.blockedKeys.touched(db, key)
+      },
       expired: (db, key) => this.propagation.add(db, encodeRequest(['DEL', keyFromText(key).own()])),
     }
   }
@@ -190,10 +195,17 @@ export class Server {
       if (wait?.timedOut === undefined) this.#timed.delete(client)
       else if (wait.timeoutAt > this.now) this.host.wakeAt(wait.timeoutAt)
       else {
-        wait.timedOut(client)
+        this.answerLate(client, wait.timedOut)
         this.unblock(client)
       }
     }
+  }
+
+  /** Writes the reply to a request that had to wait, unless the client wants none. */
+  answerLate(client: Client, write: (client: Client) => void): void {
+    const mark = client.reply.length
+    write(client)
+    if (client.replyMode !== 'on') muteReply(client, mark)
   }
 
   /** Ends a client's wait, if it is in one. Its reply, if any, is the caller's to write. */
@@ -219,6 +231,8 @@ export class Server {
 
   /** The end of an event-loop turn: resumed clients go on, the stream's bytes leave, then every reply in one write each. */
   endTurn(): void {
+    // Keys that changed outside of commands: expired, purged, loaded.
+    this.blockedKeys.serveReady()
     while (this.#resumed.length > 0) {
       const resumed = this.#resumed
       this.#resumed = []
@@ -291,6 +305,11 @@ export class Server {
 
   leaveFrame(): void {
     this.#depth--
+  }
+
+  /** A command is being carried out. */
+  get busy(): boolean {
+    return this.#depth > 0
   }
 
   /** After every command: statistics, the slow log, monitors. */

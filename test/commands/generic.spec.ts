@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Differential, type Request, requests, someInteger, someKey, someValue } from '../support/differential.ts'
 import { InProcess } from '../support/inprocess.ts'
+import { stopEverything } from '../support/process.ts'
 
 const someDb = fc.oneof(fc.constantFrom('0', '1', '2', '15', '16', '-1', '99999999999'), someInteger)
 
@@ -65,7 +66,7 @@ describe('key commands answer like redis-server 7.0', function () {
   before(async () => {
     both = await Differential.start()
   })
-  after(() => both.stop())
+  after(stopEverything)
 
   const agree = (one: fc.Arbitrary<Request>, numRuns: number): Promise<void> =>
     fc.assert(

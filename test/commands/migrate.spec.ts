@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net'
 import type { Millis } from '../../lib/base/brand.ts'
-import { connect } from '../support/client.ts'
+import { ask, connect } from '../support/client.ts'
 import { Differential } from '../support/differential.ts'
 import { eventually, sleep } from '../support/eventually.ts'
 import { InProcess, type Wired } from '../support/inprocess.ts'
-import { type Server, startServer } from '../support/process.ts'
+import { type Server, startServer, stopEverything } from '../support/process.ts'
 import { type Argument, decode, encode } from '../support/resp.ts'
 import { commandsOf } from '../support/stream-tap.ts'
 
@@ -106,6 +106,7 @@ describe('MIGRATE', function () {
   beforeEach(() => {
     source = new Source()
   })
+  after(stopEverything)
   afterEach(() => {
     source.inner.server.migrating.links.close()
     for (const target of targets.splice(0)) target.stop()
@@ -119,9 +120,9 @@ describe('MIGRATE', function () {
   describe('to a redis-server', () => {
     let redis: Server
     before(async () => {
-      redis = await startServer({ kind: 'redis', conf: { requirepass: 'secret' } })
+      redis = await startServer({ kind: 'redis' })
+      await ask(redis.port, 'CONFIG', 'SET', 'requirepass', 'secret')
     })
-    after(() => redis.remove())
 
     it('moves values and deadlines, and says so to replicas in one DEL', async () => {
       const { a, inner } = source
@@ -171,25 +172,21 @@ describe('MIGRATE', function () {
 
   it('reads its arguments as redis-server does', async () => {
     const both = await Differential.start()
-    try {
-      const to = ['127.0.0.1', '1']
-      await both.compare([
-        ['MIGRATE', ...to, 'k', '0', '100'],
-        ['SET', 'k', 'v'],
-        ['MIGRATE', ...to, 'k', 'x', '100'],
-        ['MIGRATE', ...to, 'k', '0', 'x'],
-        ['MIGRATE', ...to, 'k', '0', '100', 'FOO'],
-        ['MIGRATE', ...to, 'k', '0', '100', 'AUTH'],
-        ['MIGRATE', ...to, 'k', '0', '100', 'AUTH2', 'u'],
-        ['MIGRATE', ...to, 'k', '0', '100', 'KEYS', 'k'],
-        ['MIGRATE', ...to, '', '0', '100', 'KEYS'],
-        ['MIGRATE', ...to, '', '0', '100', 'COPY', 'REPLACE', 'KEYS', 'a', 'b'],
-        ['MIGRATE', ...to, '', '0', '100'],
-        ['MIGRATE', ...to, 'k', '0'],
-      ])
-    } finally {
-      await both.stop()
-    }
+    const to = ['127.0.0.1', '1']
+    await both.compare([
+      ['MIGRATE', ...to, 'k', '0', '100'],
+      ['SET', 'k', 'v'],
+      ['MIGRATE', ...to, 'k', 'x', '100'],
+      ['MIGRATE', ...to, 'k', '0', 'x'],
+      ['MIGRATE', ...to, 'k', '0', '100', 'FOO'],
+      ['MIGRATE', ...to, 'k', '0', '100', 'AUTH'],
+      ['MIGRATE', ...to, 'k', '0', '100', 'AUTH2', 'u'],
+      ['MIGRATE', ...to, 'k', '0', '100', 'KEYS', 'k'],
+      ['MIGRATE', ...to, '', '0', '100', 'KEYS'],
+      ['MIGRATE', ...to, '', '0', '100', 'COPY', 'REPLACE', 'KEYS', 'a', 'b'],
+      ['MIGRATE', ...to, '', '0', '100'],
+      ['MIGRATE', ...to, 'k', '0'],
+    ])
   })
 
   it('keeps a connection, on which SELECT is sent once and AUTH each time', async () => {
@@ -225,8 +222,9 @@ describe('MIGRATE', function () {
     assert.equal(await source.migrate(made.port, 'k', '0', '50'), READING, 'no answer in time')
     assert.equal(made.connections.length, 1, 'after a time-out nobody tries again')
     const gone = await target(OK)
+    const { port } = gone
     gone.stop()
-    assert.equal(await source.migrate(gone.port, 'k', '0', '1000'), WRITING, 'nobody listens')
+    assert.equal(await source.migrate(port, 'k', '0', '1000'), WRITING, 'nobody listens')
     assert.equal(
       await source.migrate('70000', 'k', '0', '1000'),
       '-IOERR error or timeout connecting to the client',

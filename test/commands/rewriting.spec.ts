@@ -1,6 +1,7 @@
 /** What replicas are told of a command: its effect, in a form that does not depend on when and where it is carried out. */
 import fc from 'fast-check'
 import { Differential, requests, someKey, someValue } from '../support/differential.ts'
+import { stopEverything } from '../support/process.ts'
 
 const option = fc.constantFrom('NX', 'XX', 'GET', 'KEEPTTL')
 const condition = fc.constantFrom('nx', 'XX', 'GT', 'lt')
@@ -53,7 +54,7 @@ describe('replicas of ours are told what replicas of redis-server 7.0 are', func
   before(async () => {
     both = await Differential.start()
   })
-  after(() => both.stop())
+  after(stopEverything)
 
   it('of strings and keys', () =>
     fc.assert(

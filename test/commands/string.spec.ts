@@ -1,6 +1,7 @@
 /** Strings: what a real server answers, and what replicas are told. */
 import fc from 'fast-check'
 import { Differential, type Request, requests, someInteger, someKey, someValue } from '../support/differential.ts'
+import { stopEverything } from '../support/process.ts'
 
 const seconds = fc.oneof(
   fc.constantFrom<string>('0', '-1', '100', '5000', '9223372036854775', '9223372036854775807'),
@@ -129,7 +130,7 @@ describe('string commands answer like redis-server 7.0', function () {
   before(async () => {
     both = await Differential.start()
   })
-  after(() => both.stop())
+  after(stopEverything)
 
   const agree = (one: fc.Arbitrary<Request>, numRuns: number): Promise<void> =>
     fc.assert(

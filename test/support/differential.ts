@@ -62,19 +62,13 @@ export class Differential {
     this.#ours = this.#inner.connect()
   }
 
-  /** `conf` holds for both. */
+  /** `conf` holds for both. `stopEverything` ends it. */
   static async start(conf: Readonly<Record<string, string>> = {}): Promise<Differential> {
     const redis = await startServer({ kind: 'redis', conf })
     const theirs = await connect(redis.port)
     // What is due goes when somebody looks, on both sides.
     await theirs.call('DEBUG', 'SET-ACTIVE-EXPIRE', 0)
     return new Differential(redis, theirs, conf)
-  }
-
-  async stop(): Promise<void> {
-    this.#tap?.close()
-    this.#theirs.close()
-    await this.#redis.remove()
   }
 
   /** Sends the requests to both servers, empty at first, and compares each pair of replies. */

@@ -7,13 +7,11 @@ import { decode, encode } from './resp.ts'
 /** The words of one command of the stream, as latin1 text. */
 export type Words = readonly string[]
 
-/** A connection that claims to be a replica and only listens. */
+/** A connection that claims to be a replica and only listens. It ends with the primary. */
 export class StreamTap {
-  readonly #socket: Socket
   #received: Buffer = Buffer.alloc(0)
 
   private constructor(socket: Socket) {
-    this.#socket = socket
     socket.on('data', (chunk: Buffer) => {
       this.#received = Buffer.concat([this.#received, chunk])
     })
@@ -37,10 +35,6 @@ export class StreamTap {
     const commands = commandsOf(this.#received)
     this.#received = Buffer.alloc(0)
     return commands
-  }
-
-  close(): void {
-    this.#socket.destroy()
   }
 
   #skipSnapshot(): boolean {

@@ -55,7 +55,7 @@ function requireTools(skip: () => void): void {
   skip()
 }
 
-/** Adds the servers' last words to a failure. */
+/** Adds the servers' last words to a failure: to its stack, which is what reporters print last. */
 function explain(error: Error | undefined): void {
-  if (error) error.message += `\n${logTails(LOG_LINES)}`
+  if (error) error.stack = `${error.stack}\n${logTails(LOG_LINES)}`
 }

@@ -1,0 +1,116 @@
+/** Files as the store uses them: written at a position, forced to the disk, listed by name. An edge file: nothing else in the journal
+ *  touches the disk, and a test puts a failing disk in its place. Everything throws what the system says. */
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  read as readLater,
+  readSync,
+  renameSync,
+  rmSync,
+  writevSync,
+} from 'node:fs'
+import { promisify } from 'node:util'
+
+export interface DiskFile {
+  readonly size: number
+  /** Writes the parts one behind the other from `position` on. When it throws, any of their bytes may be there. */
+  write(parts: readonly Uint8Array[], position: number): void
+  /** Fills `into` from `position` on; returns how many bytes there were. */
+  read(into: Uint8Array, position: number): number
+  /** As `read`, while the event loop goes on. */
+  readLater(into: Uint8Array, position: number): Promise<number>
+  truncate(length: number): void
+  /** Waits until the bytes would survive a power loss. */
+  syncNow(): void
+  /** As `syncNow`, while the event loop goes on. */
+  sync(): Promise<void>
+  close(): void
+}
+
+/** An existing file for reading, or for reading and writing; or a new, empty one, whatever was there. */
+export type OpenMode = 'read' | 'update' | 'create'
+
+export interface Disk {
+  /** Names in a folder, sorted; none when there is no such folder. */
+  list(folder: string): readonly string[]
+  makeFolder(folder: string): void
+  open(path: string, mode: OpenMode): DiskFile
+  rename(from: string, to: string): void
+  /** Removes a file or a folder, if it is there. */
+  remove(path: string): void
+  /** Makes new, renamed and removed names of a folder durable. */
+  syncFolder(folder: string): void
+}
+
+const later = { read: promisify(readLater), fdatasync: promisify(fdatasync) }
+
+const FLAGS: Readonly<Record<OpenMode, number>> = {
+  read: constants.O_RDONLY,
+  update: constants.O_RDWR,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
+}
+
+/** The disks of this machine. */
+export const disk: Disk = {
+  list(folder) {
+    try {
+      return readdirSync(folder).sort()
+    } catch (failure) {
+      if ((failure as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw failure
+    }
+  },
+  makeFolder: (folder) => void mkdirSync(folder, { recursive: true }),
+  open: (path, mode) => fileOf(openSync(path, FLAGS[mode], 0o644)),
+  rename: renameSync,
+  remove: (path) => rmSync(path, { force: true, recursive: true }),
+  syncFolder(folder) {
+    // Windows has no such call for folders, and its file systems order renames themselves.
+    if (process.platform === 'win32') return
+    const handle = openSync(folder, constants.O_RDONLY)
+    try {
+      fsyncSync(handle)
+    } finally {
+      closeSync(handle)
+    }
+  },
+}
+
+const fileOf = (handle: number): DiskFile => ({
+  get size() {
+    return fstatSync(handle).size
+  },
+  write(parts, position) {
+    let left: readonly Uint8Array[] = parts
+    let at = position
+    for (;;) {
+      const written = writevSync(handle, left, at)
+      at += written
+      left = without(left, written)
+      if (left.length === 0) return
+    }
+  },
+  read: (into, position) => readSync(handle, into, 0, into.length, position),
+  readLater: async (into, position) => (await later.read(handle, into, 0, into.length, position)).bytesRead,
+  truncate: (length) => ftruncateSync(handle, length),
+  syncNow: () => fdatasyncSync(handle),
+  sync: () => later.fdatasync(handle),
+  close: () => closeSync(handle),
+})
+
+/** What is left of the parts after the first `count` bytes. */
+function without(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let gone = 0
+  let i = 0
+  while (i < parts.length && gone + parts[i]!.length <= count) gone += parts[i++]!.length
+  if (i === parts.length) return []
+  return [parts[i]!.subarray(count - gone), ...parts.slice(i + 1)]
+}
