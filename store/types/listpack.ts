@@ -388,9 +388,11 @@ function checkedCount(bytes: Buffer): number {
   let at = HEADER
   for (; at < end; count++) {
     const length = checkedLength(bytes, at, end)
-    at += length + backLength(length)
-    if (at > end || entryBefore(bytes, at) !== at - length - backLength(length)) throw new PackedError('listpack entry')
+    at += length
+    writeBack(HEAD, 0, length)
+    for (let i = 0; i < backLength(length); i++) if (bytes[at++] !== HEAD[i]) throw new PackedError('listpack entry')
   }
+  if (at > end) throw new PackedError('listpack entry')
   const claimed = bytes.readUInt16LE(4)
   if (claimed !== count && claimed !== UNKNOWN) throw new PackedError('listpack count')
   return count

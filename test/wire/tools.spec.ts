@@ -33,6 +33,8 @@ scenarios('redis-cli --cluster under a write load', ['rookery', 'mixed'], (kinds
   let nodes: Server[]
   let spares: Server[]
   let load: Load
+  /** The slot whose move is interrupted. */
+  let heavySlot: number
 
   before(async () => {
     const [cluster, empty] = await Promise.all([
@@ -41,9 +43,13 @@ scenarios('redis-cli --cluster under a write load', ['rookery', 'mixed'], (kinds
     ])
     nodes = [...cluster.nodes]
     spares = empty
-    load = startLoad({ ports: nodes.map((node) => node.port) })
-    await load.progress(200)
+    await writeOn('first')
   })
+
+  const writeOn = async (prefix: string): Promise<void> => {
+    load = startLoad({ ports: nodes.map((node) => node.port), prefix })
+    await load.progress(200)
+  }
 
   const entry = (): string => nodes[0]!.address
   const slotsOf = async (node: Server): Promise<number> => slotCount(await myself(node))
@@ -147,9 +153,10 @@ scenarios('redis-cli --cluster under a write load', ['rookery', 'mixed'], (kinds
     await settled(nodes)
   })
 
-  it('check finds what a killed reshard left open, and fix closes it', async () => {
+  it('check finds what a killed reshard left open', async () => {
     const [source, target] = [nodes[0]!, nodes[1]!]
     const slot = (await myself(source)).slots[0]![0]
+    heavySlot = slot
     await fill(source, slot, HEAVY_KEYS)
     const reshard = startCli(['--cluster', 'reshard', entry(), '--cluster-from', await myId(source), '--cluster-to', await myId(target),
       '--cluster-slots', 1, '--cluster-yes']) // biome-ignore format: one command
@@ -167,11 +174,32 @@ scenarios('redis-cli --cluster under a write load', ['rookery', 'mixed'], (kinds
     const check = await redisCli(['--cluster', 'check', entry()])
     assert.match(check.output, new RegExp(`The following slots are open: .*\\b${slot}\\b`))
     assert.notEqual(check.code, 0)
+  })
+
+  it('all of it has cost no write and no error', async () => {
+    assertUnharmed(await load.stop())
+  })
+
+  it('fix closes the open slot and loses no write', async () => {
+    const [source, target] = [nodes[0]!, nodes[1]!]
+    const held = (): Promise<unknown[]> =>
+      Promise.all([source, target].map((node) => ask(node.port, 'CLUSTER', 'COUNTKEYSINSLOT', heavySlot)))
+    await writeOn('second')
     await clusterTool('fix', entry())
     await settled(nodes)
     await clusterTool('check', entry())
-    const counts = await Promise.all([source, target].map((node) => ask(node.port, 'CLUSTER', 'COUNTKEYSINSLOT', slot)))
-    assert.deepEqual(counts.toSorted(), [0, HEAVY_KEYS])
+    assert.deepEqual((await held()).toSorted(), [0, HEAVY_KEYS])
+    await load.progress(200)
+    const { lost, noack, errors, longestGapMs } = await load.stop()
+    assert.deepEqual({ lost, noack }, { lost: 0, noack: 0 })
+    // To make one node the owner redis-cli deletes the slot at the others first: with full coverage required, they stop for a
+    // moment. Seen with real servers too; it is the only error allowed, and only here.
+    assert.deepEqual(
+      Object.keys(errors).filter((text) => text !== 'CLUSTERDOWN The cluster is down'),
+      [],
+    )
+    assert.ok(longestGapMs < 1000, `a write waited ${longestGapMs} ms`)
+    await writeOn('third')
   })
 
   it('import takes every key of a plain server, or copies it', async () => {
@@ -240,10 +268,8 @@ scenarios('redis-cli --cluster under a write load', ['rookery', 'mixed'], (kinds
     }
   })
 
-  it('all of it has cost no write and no error', async () => {
-    const report = await load.stop()
-    assertUnharmed(report)
-    assert.ok(report.acknowledged > 1000)
+  it('these have cost no write and no error either', async () => {
+    assertUnharmed(await load.stop())
   })
 })
 

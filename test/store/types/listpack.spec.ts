@@ -106,11 +106,10 @@ describe('a listpack', () => {
     assert.equal(pack.bytes.toString('hex'), '070000000000ff')
     for (const text of ['a', '1', '-1', '128', '4096', '32768', '8388608', '2147483648', 'x'.repeat(64)])
       pack.append(bytes(text))
-    // Seen in DUMP of a hash on redis-server 7.0.15 (tests of the dump vectors hold many more).
+    // From DUMP of a list on redis-server 7.0.15.
     assert.equal(
       pack.bytes.toString('hex'),
-      `84000000090081610201` +
-        `01dfff02c08002f1001003f200800004f30000800005f4000000800000000009e040${'78'.repeat(64)}42ff`,
+      `6e00000009008161020101dfff02c08002f1001003f200800004f30000800005f4000000800000000009e040${'78'.repeat(64)}42ff`,
     )
   })
 
