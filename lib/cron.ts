@@ -27,6 +27,7 @@ export function startCron(server: Server, driver: Driver | undefined): Cron {
     server.pause.expire(server.now)
     server.stats.sample(server.now)
     expireKeys(server)
+    server.persistence?.tick()
     if (ticks % 10 === 0) everySecond(server)
     server.endTurn()
   }, TICK_MS)

@@ -4,6 +4,7 @@ import { NodesConfError, readNodesConf } from '../bus/nodes-conf.ts'
 import { type Cluster, createCluster } from '../bus/state.ts'
 import { Keyspace } from '../store/keyspace.ts'
 import { type NodesFile, openNodesFile } from '../store/nodes-file.ts'
+import { SLOT_COUNT } from './base/brand.ts'
 import { wallClock } from './base/clock.ts'
 import type { Log } from './base/log.ts'
 import { systemRandom } from './base/random.ts'
@@ -14,6 +15,8 @@ import { CommandTable } from './commands/table.ts'
 import { CLUSTER_DIRECTIVES, type Config, clusterOptions, type DirectiveName, tlsOptions } from './config.ts'
 import { type Cron, startCron } from './cron.ts'
 import { Driver, localFacts } from './driver.ts'
+import { eagerCut } from './persistence/eager-cut.ts'
+import { Persistence } from './persistence.ts'
 import { dialer } from './replication/dial.ts'
 import { Replication } from './replication/role.ts'
 import { type Listener, listen } from './server/listener.ts'
@@ -34,10 +37,12 @@ export class StartupError extends Error {}
 export class Node {
   readonly server: Server
   readonly #parts: NodeParts
+  readonly #persistence: Persistence
   #driver: Driver | undefined
   #nodesFile: NodesFile | undefined
   #listener: Listener | undefined
   #cron: Cron | undefined
+  #hasServed = false
 
   constructor(parts: NodeParts) {
     this.#parts = parts
@@ -55,9 +60,20 @@ export class Node {
     this.server = new Server({ config, log, commands, keyspace, replication })
     this.server.migrating.links.secure = () => (config.values.tlsCluster ? tlsOptions(config, 'client') : undefined)
     this.server.version = VERSION
+    this.#persistence = new Persistence({
+      config,
+      log,
+      keyspace,
+      replication,
+      random: systemRandom,
+      openCut: () => ({ cut: eagerCut(keyspace), isWhole: true }),
+      server: () => this.server,
+      pid: process.pid,
+    })
+    this.server.persistence = this.#persistence
   }
 
-  /** Opens nodes.conf, then the ports. Rejects with a StartupError and leaves nothing open when it cannot. */
+  /** Loads the data set, opens nodes.conf, then the ports. Rejects with a StartupError and leaves nothing open when it cannot. */
   async start(): Promise<void> {
     const { config, log, shutdown } = this.#parts
     const { server } = this
@@ -66,14 +82,16 @@ export class Node {
       log.notice(`Rookery version=${VERSION}, just started, PID: ${process.pid}`)
       for (const notice of config.takeNotices()) log.notice(notice)
       log.notice(`Running mode=${config.values.clusterEnabled ? 'cluster' : 'standalone'}, port=${config.values.port}.`)
+      await this.#persistence.open()
       if (config.values.clusterEnabled) await this.#openCluster()
       this.#driver?.feed({ type: 'options-changed' })
       this.#cron = startCron(server, this.#driver)
       log.warning('Server initialized')
       await this.#listen()
       refuseNewAddresses(config, log)
-      this.#driver?.feed({ type: 'loaded', slotsWithKeys: [] })
+      this.#driver?.feed({ type: 'loaded', slotsWithKeys: slotsWithKeys(server.keyspace) })
       server.replication.start()
+      this.#hasServed = true
       log.notice('Ready to accept connections')
     } catch (error) {
       await this.stop()
@@ -81,17 +99,25 @@ export class Node {
     }
   }
 
-  /** Closes the ports, every connection and nodes.conf. */
+  /** Puts on the disk what belongs there; false, and a reason in the log, when that fails. */
+  prepareToStop(): boolean {
+    return this.#persistence.prepareToEnd('by rules')
+  }
+
+  /** Closes the ports, every connection, and the files. */
   async stop(): Promise<void> {
     this.#cron?.stop()
     const closing = this.#listener?.close()
     this.server.endTurn()
+    // A node that never served has nothing to save, and must not save it over what another one has.
+    if (this.#hasServed) this.prepareToStop()
     this.server.replication.stop()
     this.server.migrating.links.close()
     for (const client of [...this.server.clients.values()]) this.server.disconnect(client)
     await this.#driver?.close()
     await closing
     await this.#nodesFile?.close()
+    await this.#persistence.close()
   }
 
   async #openCluster(): Promise<void> {
@@ -166,6 +192,13 @@ export class Node {
     })
     await this.#driver?.listen()
   }
+}
+
+/** The slots of which a data set has keys. */
+function slotsWithKeys({ databases }: Keyspace): number[] {
+  const slots: number[] = []
+  for (let slot = 0; slot < SLOT_COUNT; slot++) if (databases[0]!.countInSlot(slot) > 0) slots.push(slot)
+  return slots
 }
 
 /** Takes nodes.conf for this process. */

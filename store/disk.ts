@@ -15,6 +15,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  write as writeLater,
   writevSync,
 } from 'node:fs'
 import { promisify } from 'node:util'
@@ -23,6 +24,8 @@ export interface DiskFile {
   readonly size: number
   /** Writes the parts one behind the other from `position` on. When it throws, any of their bytes may be there. */
   write(parts: readonly Uint8Array[], position: number): void
+  /** As `write` of one part, while the event loop goes on. */
+  writeLater(part: Uint8Array, position: number): Promise<void>
   /** Fills `into` from `position` on; returns how many bytes there were. */
   read(into: Uint8Array, position: number): number
   /** As `read`, while the event loop goes on. */
@@ -50,7 +53,7 @@ export interface Disk {
   syncFolder(folder: string): void
 }
 
-const later = { read: promisify(readLater), fdatasync: promisify(fdatasync) }
+const later = { read: promisify(readLater), write: promisify(writeLater), fdatasync: promisify(fdatasync) }
 
 const FLAGS: Readonly<Record<OpenMode, number>> = {
   read: constants.O_RDONLY,
@@ -98,6 +101,12 @@ const fileOf = (handle: number): DiskFile => ({
       if (left.length === 0) return
     }
   },
+  async writeLater(part, position) {
+    for (let at = 0; at < part.length; ) {
+      const { bytesWritten } = await later.write(handle, part, at, part.length - at, position + at)
+      at += bytesWritten
+    }
+  },
   read: (into, position) => readSync(handle, into, 0, into.length, position),
   readLater: async (into, position) => (await later.read(handle, into, 0, into.length, position)).bytesRead,
   truncate: (length) => ftruncateSync(handle, length),
@@ -113,4 +122,28 @@ function without(parts: readonly Uint8Array[], count: number): readonly Uint8Arr
   while (i < parts.length && gone + parts[i]!.length <= count) gone += parts[i++]!.length
   if (i === parts.length) return []
   return [parts[i]!.subarray(count - gone), ...parts.slice(i + 1)]
+}
+
+/** Bytes read at once. */
+const SLICE = 256 * 1024
+
+/** The bytes of a file from a position to another, or to its end, while the event loop goes on. The slices are the receiver's. */
+export async function* slicesOf(
+  on: Disk,
+  path: string,
+  from = 0,
+  to = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Buffer, void> {
+  const file = on.open(path, 'read')
+  try {
+    for (let at = from; at < to; ) {
+      const slice = Buffer.allocUnsafeSlow(Math.min(SLICE, to - at))
+      const length = await file.readLater(slice, at)
+      if (length === 0) return
+      yield slice.subarray(0, length)
+      at += length
+    }
+  } finally {
+    file.close()
+  }
 }

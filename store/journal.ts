@@ -28,8 +28,8 @@ export class Journal {
   #waitingBytes = 0
   #failure: string | undefined
   #complainedAt = Number.NEGATIVE_INFINITY
-  /** Since when a sync is under way in the background. */
-  #syncingSince: number | undefined
+  /** The sync that is under way in the background, and since when. */
+  #syncing: { readonly since: number; readonly done: Promise<void> } | undefined
   #syncedAt: number
   #delayed = 0
   #closed = false
@@ -57,7 +57,7 @@ export class Journal {
 
   /** Syncs under way in the background. */
   get pendingSyncs(): number {
-    return this.#syncingSince === undefined ? 0 : 1
+    return this.#syncing === undefined ? 0 : 1
   }
 
   /** How often writers had to wait for a sync. */
@@ -88,18 +88,22 @@ export class Journal {
   tick(): void {
     if (this.#failure !== undefined) this.#write()
     const { policy, now, segments } = this.#parts
-    if (policy() === 'everysec' && now() - this.#syncedAt >= SYNC_EVERY_MS && segments.synced < segments.end)
-      void this.#syncInBackground()
+    const isDue = policy() === 'everysec' && now() - this.#syncedAt >= SYNC_EVERY_MS
+    if (isDue && this.#syncing === undefined && segments.synced < segments.end)
+      this.#syncing = { since: now(), done: this.#syncInBackground() }
   }
 
-  /** All that was appended is on the disk when this returns; throws when it cannot be. */
+  /** All that was appended is on the disk when this returns. Throws when it cannot be. */
   flush(): void {
     this.#write()
+    if (this.#failure !== undefined) throw new Error(this.#failure)
     this.#parts.segments.syncNow()
   }
 
-  close(): void {
+  /** Lets go of the files; what the disk refused until now is lost. */
+  async close(): Promise<void> {
     this.#closed = true
+    await this.#syncing?.done
     this.#parts.segments.close()
   }
 
@@ -134,7 +138,7 @@ export class Journal {
 
   #waitForSlowSync(): void {
     const { log, now, segments } = this.#parts
-    if (this.#syncingSince === undefined || now() - this.#syncingSince < SYNC_PATIENCE_MS) return
+    if (this.#syncing === undefined || now() - this.#syncing.since < SYNC_PATIENCE_MS) return
     this.#delayed++
     log.notice(
       'Asynchronous AOF fsync is taking too long (disk is busy?). Waiting for it, so that no more than two seconds of writes are at risk; this may slow down the server.',
@@ -143,15 +147,13 @@ export class Journal {
   }
 
   async #syncInBackground(): Promise<void> {
-    if (this.#syncingSince !== undefined || this.#closed) return
-    this.#syncingSince = this.#parts.now()
     try {
       await this.#parts.segments.sync()
       this.#syncedAt = this.#parts.now()
     } catch (failure) {
       if (!this.#closed) this.#failed(failure)
     } finally {
-      this.#syncingSince = undefined
+      this.#syncing = undefined
     }
   }
 

@@ -9,7 +9,7 @@
  *  broken behind it is what a crash leaves of a last write. */
 import { join } from 'node:path'
 import { assert } from '../lib/base/assert.ts'
-import type { Disk, DiskFile } from './disk.ts'
+import { type Disk, type DiskFile, slicesOf } from './disk.ts'
 
 /** Where a segment begins, and in which history. */
 export interface SegmentHead {
@@ -61,13 +61,12 @@ const LAST = FIELDS.at(-1)!
 const headText = (head: SegmentHead, synced: number): string =>
   TITLE + FIELDS.map(({ name, width, text }) => `#${name} ${text(head, synced).padStart(width)}\r\n`).join('')
 
-const PATTERN = new RegExp(`^${TITLE}${FIELDS.map(({ name, width }) => `#${name} ([ 0-9a-z-]{${width}})\r\n`).join('')}$`)
+const PATTERN = new RegExp(
+  `^${TITLE}${FIELDS.map(({ name, width }) => `#${name} ([ 0-9a-z-]{${width}})\r\n`).join('')}$`,
+)
 
 /** Bytes before the stream's own in every segment. */
-export const HEAD_LENGTH = headText(
-  { chain: 0, offset: 0, replid: '', replid2: '', secondOffset: -1, db: 0 },
-  0,
-).length
+export const HEAD_LENGTH = headText({ chain: 0, offset: 0, replid: '', replid2: '', secondOffset: -1, db: 0 }, 0).length
 
 const MARK_AT = HEAD_LENGTH - LAST.width - 2
 
@@ -232,22 +231,10 @@ export class Segments {
 
   /** The stream of one chain from an offset to another, in slices, while the event loop goes on. It must be there. */
   async *read(chain: number, from: number, to: number): AsyncGenerator<Buffer, void> {
-    for (const segment of this.ofChain(chain)) {
-      if (segment.end <= from || segment.offset >= to) continue
-      const file = this.#disk.open(segment.path, 'read')
-      try {
-        let at = Math.max(from, segment.offset)
-        const until = Math.min(to, segment.end)
-        while (at < until) {
-          const slice = Buffer.allocUnsafeSlow(Math.min(SLICE, until - at))
-          const length = await file.readLater(slice, HEAD_LENGTH + at - segment.offset)
-          if (length === 0) throw new SegmentError(`${segment.path} has become shorter`)
-          yield slice.subarray(0, length)
-          at += length
-        }
-      } finally {
-        file.close()
-      }
+    for (const { path, offset, end } of this.ofChain(chain)) {
+      if (end <= from || offset >= to) continue
+      const position = HEAD_LENGTH - offset
+      yield* slicesOf(this.#disk, path, position + Math.max(from, offset), position + Math.min(to, end))
     }
   }
 
@@ -310,13 +297,15 @@ export class Segments {
   }
 }
 
-/** Bytes read at once. */
+/** Bytes rewritten at once. */
 const SLICE = 256 * 1024
 
 const digits = (n: number, width: number): string => String(n).padStart(width, '0')
 
 function readHead(text: string): { head: SegmentHead; synced: number } | undefined {
-  const values = PATTERN.exec(text)?.slice(1).map((value) => value.trim())
+  const values = PATTERN.exec(text)
+    ?.slice(1)
+    .map((value) => value.trim())
   if (values === undefined) return undefined
   const [chain, offset, replid, replid2, secondOffset, db, synced] = values as [
     string,

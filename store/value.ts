@@ -1,7 +1,12 @@
 /** What a key can hold. The other types arrive as further members of the union. */
 import { unreachable } from '../lib/base/assert.ts'
 import { parseInt64 } from '../lib/base/bytes.ts'
+import type { HashValue } from './types/hash.ts'
+import type { ListValue } from './types/list.ts'
+import type { SetValue } from './types/set.ts'
+import type { StreamValue } from './types/stream.ts'
 import { copyString } from './types/string.ts'
+import type { ZSetValue } from './types/zset.ts'
 
 /** A byte string. `bytes` is never written into after it was stored: readers may keep it. */
 export interface StringValue {
@@ -12,14 +17,15 @@ export interface StringValue {
   readonly raw: boolean
 }
 
-export type Value = StringValue
+export type Value = StringValue | ListValue | StreamValue | HashValue | SetValue | ZSetValue
 export type ValueType = Value['type']
 
 /** The name TYPE answers. */
 export const typeName = (value: Value): string => value.type
 
-/** The name OBJECT ENCODING answers: int for a canonical 64-bit integer, embstr up to 44 bytes, else raw. */
+/** The name OBJECT ENCODING answers; of strings: int for a canonical 64-bit integer, embstr up to 44 bytes, else raw. */
 export function encodingName(value: Value): string {
+  if (value.type !== 'string') return value.encoding
   const { bytes } = value
   if (value.raw) return 'raw'
   if (bytes.length <= 20 && parseInt64(bytes) !== undefined) return 'int'
@@ -31,7 +37,13 @@ export function copyValue(value: Value): Value {
   switch (value.type) {
     case 'string':
       return copyString(value)
+    case 'hash':
+    case 'list':
+    case 'set':
+    case 'stream':
+    case 'zset':
+      return value.copy()
     default:
-      return unreachable(value.type)
+      return unreachable(value)
   }
 }

@@ -120,7 +120,9 @@ function handleSignals(node: Node, log: Log, exit: Exit): void {
       }
       asked = true
       log.warning(`Received ${signal} scheduling shutdown...`)
-      exit(node, 0)
+      if (node.prepareToStop()) return exit(node, 0)
+      log.warning(`${signal} received but errors trying to shut down the server, check the logs for more information`)
+      asked = false
     })
   process.on('SIGHUP', () => {})
 }

@@ -7,8 +7,8 @@ import { DB_RANGE, fail, invalidExpire, NOT_INTEGER, WRONG_TYPE } from '../error
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 
-const INT64_MAX = 2n ** 63n - 1n
-const INT64_MIN = -(2n ** 63n)
+export const INT64_MAX = 2n ** 63n - 1n
+export const INT64_MIN = -(2n ** 63n)
 
 /** The bytes of a string, counted as an access; undefined when missing. Throws WRONG_TYPE. */
 export function readString(db: Database, key: Key): Buffer | undefined {
@@ -40,6 +40,25 @@ export const position = (argv: Argv, i: number): number => clamp(int64(argv, i))
 /** A 64-bit integer, or 2^53 - 1 with its sign when it is beyond that. */
 export const clamp = (value: number | bigint): number =>
   Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)))
+
+/** A 64-bit integer from `min` to `max`, clamped as `position` is. Throws an error of `text`, or a real server's words when there is none. */
+export function integerWithin(argv: Argv, i: number, min: bigint, max: bigint, text?: string): number {
+  const value = parseInt64(argv.buffer, argv.starts[i], argv.ends[i])
+  if (value !== undefined && value >= min && value <= max) return clamp(value)
+  if (text !== undefined) throw fail(text)
+  throw value === undefined ? NOT_INTEGER : fail(`value is out of range, value must between ${min} and ${max}`)
+}
+
+/** A count: 0 or more. */
+export const positiveInteger = (argv: Argv, i: number, text = 'value is out of range, must be positive'): number =>
+  integerWithin(argv, i, 0n, INT64_MAX, text)
+
+/** Where indexes `start` to `stop` (inclusive, negative from the end) lie in a sequence: [from, to). Empty when nothing is left. */
+export function indexRange(size: number, start: number, stop: number): { from: number; to: number } {
+  const from = start < 0 ? Math.max(0, size + start) : start
+  const to = Math.min(stop < 0 ? size + stop : stop, size - 1) + 1
+  return from < to ? { from, to } : { from: 0, to: 0 }
+}
 
 /** Copies of the arguments from `i` on. */
 export function ownFrom(argv: Argv, i: number): Buffer[] {

@@ -5,7 +5,6 @@ import type { Call } from '../server/call.ts'
 import { isLocal } from '../server/client.ts'
 import type { Command, CommandFlag } from './define.ts'
 import { replyHelp } from './help.ts'
-import type { CommandEntry } from './table.ts'
 
 const ADMIN: readonly CommandFlag[] = ['admin', 'noscript', 'loading', 'stale']
 
@@ -79,8 +78,7 @@ export const configContainer: Command = {
       summary: 'Reset the stats returned by INFO',
       complexity: 'O(1)',
       run({ server, reply }) {
-        server.stats.reset()
-        for (const entry of server.commands.entries.values()) resetStats(entry)
+        server.forgetStats()
         reply.ok()
       },
     },
@@ -128,14 +126,6 @@ function rewrite({ server, reply }: Call): void {
   }
   server.log.notice('CONFIG REWRITE executed with success.')
   reply.ok()
-}
-
-function resetStats({ stats, subcommands }: CommandEntry): void {
-  stats.calls = 0
-  stats.micros = 0
-  stats.rejected = 0
-  stats.failed = 0
-  for (const entry of subcommands?.values() ?? []) resetStats(entry)
 }
 
 /** Arguments as text: configuration files are UTF-8, and so are the values they hold. */

@@ -1,8 +1,8 @@
 /** Strings that are numbers. */
 import { integerBytes, stringOf } from '../../store/types/string.ts'
 import { parseInt64, parseInteger } from '../base/bytes.ts'
-import { addExtended, formatExtended, INFINITE, parseExtended, ZERO } from '../base/extended.ts'
-import { fail, NOT_FLOAT, NOT_INTEGER, OVERFLOW } from '../errors.ts'
+import { addExtended, type Extended, formatExtended, INFINITE, parseExtended, ZERO } from '../base/extended.ts'
+import { type ClientError, fail, NOT_FLOAT, NOT_INTEGER, OVERFLOW } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { int64, stringForWrite } from './args.ts'
@@ -70,34 +70,48 @@ const INT64_MIN = -(2n ** 63n)
 function increment(call: Call, argv: Argv, by: number | bigint): void {
   const key = argv.key(1)
   const old = stringForWrite(call.db, key)
-  const sum = add(old === undefined ? ZERO_TEXT : old.bytes, by)
+  const sum = addInteger(old?.bytes, by, NOT_INTEGER)
   call.db.write(key, stringOf(integerBytes(sum)), 'keepTtl')
   call.reply.integer(sum)
 }
 
 const ZERO_TEXT = Buffer.from('0')
 
-/** Numbers as long as they are exact, which is nearly always. */
-function add(bytes: Uint8Array, by: number | bigint): number | bigint {
+/** The sum of a stored integer (none counts as 0) and another: a number as long as that is exact, which is nearly always. Throws
+ *  `notInteger` when what is stored is none, and OVERFLOW. */
+export function addInteger(old: Uint8Array | undefined, by: number | bigint, notInteger: ClientError): number | bigint {
+  const bytes = old ?? ZERO_TEXT
   const small = parseInteger(bytes)
   if (small !== undefined && typeof by === 'number' && Number.isSafeInteger(small + by)) return small + by
-  const old = parseInt64(bytes)
-  if (old === undefined) throw NOT_INTEGER
-  const sum = old + BigInt(by)
+  const large = parseInt64(bytes)
+  if (large === undefined) throw notInteger
+  const sum = large + BigInt(by)
   if (sum > INT64_MAX || sum < INT64_MIN) throw OVERFLOW
   return sum
+}
+
+/** Argument `i` as a float. Throws NOT_FLOAT. */
+export function float(argv: Argv, i: number): Extended {
+  const value = parseExtended(argv.at(i))
+  if (value === undefined) throw NOT_FLOAT
+  return value
+}
+
+/** The sum of a stored float (none counts as 0) and another, as it is stored. Throws `notFloat` when what is stored is none, and
+ *  when the sum is not finite. */
+export function addFloat(old: Uint8Array | undefined, by: Extended, notFloat: ClientError): Buffer {
+  const value = old === undefined ? ZERO : parseExtended(old)
+  if (value === undefined) throw notFloat
+  const sum = addExtended(value, by)
+  if (sum === INFINITE) throw fail('increment would produce NaN or Infinity')
+  return Buffer.from(formatExtended(sum), 'latin1')
 }
 
 /** Replicas get the result: their arithmetic may differ. */
 function incrementFloat(call: Call, argv: Argv): void {
   const key = argv.key(1)
   const old = stringForWrite(call.db, key)
-  const value = old === undefined ? ZERO : parseExtended(old.bytes)
-  const by = parseExtended(argv.at(2))
-  if (value === undefined || by === undefined) throw NOT_FLOAT
-  const sum = addExtended(value, by)
-  if (sum === INFINITE) throw fail('increment would produce NaN or Infinity')
-  const bytes = Buffer.from(formatExtended(sum), 'latin1')
+  const bytes = addFloat(old?.bytes, float(argv, 2), NOT_FLOAT)
   call.db.write(key, stringOf(bytes), 'keepTtl')
   call.propagate(['SET', key.own(), bytes, 'KEEPTTL'])
   call.reply.bulk(bytes)

@@ -75,6 +75,8 @@ export type KeySpec = {
       /** The last key, relative to the first; negative counts from the end of the request. */
       readonly last: number
       readonly step: number
+      /** Of what lies between the first and `last` = -1, only the first half (2), third (3) ... are keys. */
+      readonly limit?: number
     }
   /** The argument it begins with is the number of the keys, which follow. */
   | { readonly begin: KeysBegin; readonly counted: true }
@@ -130,6 +132,17 @@ export const firstKey = (...flags: string[]): KeyPositions => ({ first: 1, last:
 
 /** Every argument from 1 on. */
 export const allKeys = (...flags: string[]): KeyPositions => ({ first: 1, last: -1, step: 1, flags })
+
+/** Two keys, each with a key specification of its own. `last` -1: the second is only the first of many. */
+export const twoKeys = (first: readonly string[], second: readonly string[], last: 2 | -1 = 2): KeyPositions => ({
+  first: 1,
+  last,
+  step: 1,
+  specs: [
+    { flags: first, begin: 1, last: 0, step: 1 },
+    { flags: second, begin: 2, last: last === 2 ? 0 : -1, step: 1 },
+  ],
+})
 
 /** The indexes of the keys that follow their number, argument `at`; none when it is no number or there are too few. */
 export function keysAfterCount(argv: Argv, at: number): readonly number[] {

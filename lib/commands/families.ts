@@ -1,5 +1,6 @@
 /** All command families of the server. */
 import { aclCommands } from './acl.ts'
+import { bitmapCommands } from './bitmap.ts'
 import { clusterCommands } from './cluster.ts'
 import { commandCommands } from './command.ts'
 import { configContainer } from './config.ts'
@@ -11,16 +12,29 @@ import { diagnosticCommands } from './diagnostics.ts'
 import { dumpCommands } from './dump.ts'
 import { expireCommands } from './expire.ts'
 import { genericCommands } from './generic.ts'
+import { hashCommands } from './hash.ts'
+import { listCommands } from './list.ts'
+import { listMoveCommands } from './list-move.ts'
+import { listPopCommands } from './list-pop.ts'
 import { pubsubCommands } from './pubsub.ts'
 import { replicationCommands } from './replication.ts'
 import { serverCommands } from './server.ts'
+import { setCommands } from './set.ts'
+import { setAlgebraCommands } from './set-algebra.ts'
+import { setDrawCommands } from './set-draw.ts'
 import { slowlogCommands } from './slowlog.ts'
+import { sortCommands } from './sort.ts'
 import { stringCommands } from './string.ts'
 import { substringCommands } from './substring.ts'
 import { transactionCommands } from './transaction.ts'
+import { zsetCommands } from './zset.ts'
+import { zsetCombineCommands } from './zset-combine.ts'
+import { zsetPopCommands } from './zset-pop.ts'
+import { zsetRangeCommands } from './zset-range.ts'
 
 export const FAMILIES: readonly (readonly Command[])[] = [
   aclCommands,
+  bitmapCommands,
   clusterCommands,
   commandCommands,
   [configContainer],
@@ -31,11 +45,23 @@ export const FAMILIES: readonly (readonly Command[])[] = [
   dumpCommands,
   expireCommands,
   genericCommands,
+  hashCommands,
+  listCommands,
+  listMoveCommands,
+  listPopCommands,
   pubsubCommands,
   replicationCommands,
   serverCommands,
+  setAlgebraCommands,
+  setCommands,
+  setDrawCommands,
   slowlogCommands,
+  sortCommands,
   stringCommands,
   substringCommands,
   transactionCommands,
+  zsetCommands,
+  zsetCombineCommands,
+  zsetPopCommands,
+  zsetRangeCommands,
 ]

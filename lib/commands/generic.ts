@@ -5,22 +5,11 @@ import { fail, NO_SUCH_KEY, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { databaseIndex } from './args.ts'
-import { allKeys, type Command, family, firstKey, type KeyPositions } from './define.ts'
+import { allKeys, type Command, family, firstKey, twoKeys } from './define.ts'
 import { KEY, KEYS, option } from './docs.ts'
 import { migrate } from './migrate.ts'
 import { object } from './object.ts'
 import { scan } from './scan.ts'
-
-/** Two keys, each with a key specification of its own. */
-const twoKeys = (first: readonly string[], second: readonly string[]): KeyPositions => ({
-  first: 1,
-  last: 2,
-  step: 1,
-  specs: [
-    { flags: first, begin: 1, last: 0, step: 1 },
-    { flags: second, begin: 2, last: 0, step: 1 },
-  ],
-})
 
 /** A row of the family. */
 const generic = (row: Omit<Command, 'group'>): Command => ({ group: 'generic', ...row })

@@ -42,7 +42,8 @@ function covers(spec: KeySpec, argv: Argv, index: number): boolean {
   const begin = beginOf(spec.begin, argv)
   if (begin === undefined) return false
   if ('counted' in spec) return keysAfterCount(argv, begin).includes(index)
-  const last = spec.last < 0 ? argv.count + spec.last : begin + spec.last
+  const end = spec.last < 0 ? argv.count + spec.last : begin + spec.last
+  const last = spec.limit === undefined ? end : begin + Math.floor((end - begin + 1) / spec.limit) - 1
   return index >= begin && index <= last && (index - begin) % spec.step === 0
 }
 

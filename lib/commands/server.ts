@@ -2,7 +2,7 @@
 
 import { parseInteger } from '../base/bytes.ts'
 import { wallClock } from '../base/clock.ts'
-import { DB_RANGE, fail, SYNTAX } from '../errors.ts'
+import { ClientError, DB_RANGE, fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { infoText } from '../server/info.ts'
@@ -18,9 +18,7 @@ export const serverCommands = family(
     since: '1.0.0',
     summary: 'Asynchronously rewrite the append-only file',
     complexity: 'O(1)',
-    run() {
-      throw NO_DISK
-    },
+    run: (call) => call.reply.simple(diskOf(call).rewrite()),
   },
   {
     name: 'bgsave',
@@ -114,7 +112,7 @@ export const serverCommands = family(
     complexity: 'O(1)',
     tips: ['nondeterministic_output'],
     categories: ['admin', 'dangerous'],
-    run: ({ server, reply }) => reply.integer(Math.floor(server.startedAt / 1000)),
+    run: (call) => call.reply.integer(Math.floor(diskOf(call).snapshots.savedAt / 1000)),
   },
   {
     name: 'lolwut',
@@ -143,8 +141,9 @@ export const serverCommands = family(
     since: '1.0.0',
     summary: 'Synchronously save the dataset to disk',
     complexity: 'O(N) where N is the total number of keys in all databases',
-    run() {
-      throw NO_DISK
+    run(call) {
+      if (!diskOf(call).saveNow()) throw SAVE_FAILED
+      call.reply.ok()
     },
   },
   {
@@ -237,28 +236,33 @@ function time({ reply }: Call): void {
   reply.text(String((now % 1000) * 1000))
 }
 
-/** Told plainly, for a script that believed it had a backup would be worse off. */
-const NO_DISK = fail('this node keeps its data in memory only: there is no file to save to or to rewrite')
+/** What the node keeps on the disk. Only a server in a test has none. */
+function diskOf({ server }: Call): NonNullable<typeof server.persistence> {
+  if (server.persistence === undefined) throw fail('this server keeps its data in memory only')
+  return server.persistence
+}
 
-function backgroundSave(_: Call, argv: Argv): void {
+/** A real server says no more either; the log does. */
+const SAVE_FAILED = new ClientError('ERR')
+
+function backgroundSave(call: Call, argv: Argv): void {
   if (argv.count > 2 || (argv.count === 2 && argv.word(1) !== 'schedule')) throw SYNTAX
-  throw NO_DISK
+  call.reply.simple(diskOf(call).save(argv.count === 2))
 }
 
 const SHUTDOWN_WORDS = ['nosave', 'save', 'now', 'force', 'abort']
 
-/** Nothing can be saved, so a wish to save is refused, unless it is to be FORCEd. */
+/** What has to be on the disk is put there first; if that fails the server goes on, unless it is to be FORCEd. */
 function shutdown({ server }: Call, argv: Argv): void {
   const words = new Set<string>()
   for (let i = 1; i < argv.count; i++) words.add(argv.word(i))
   const isSenseless = (words.has('abort') && words.size > 1) || (words.has('save') && words.has('nosave'))
   if (isSenseless || [...words].some((word) => !SHUTDOWN_WORDS.includes(word))) throw SYNTAX
   if (words.has('abort')) throw fail('No shutdown in progress.')
-  if (words.has('save') && !words.has('force')) {
-    server.log.warning('SHUTDOWN SAVE refused: this node keeps its data in memory only')
-    throw fail('Errors trying to SHUTDOWN. Check logs.')
-  }
   server.log.warning('User requested shutdown...')
+  const how = words.has('save') ? 'save' : words.has('nosave') ? 'nosave' : 'by rules'
+  if (server.persistence?.prepareToEnd(how) === false && !words.has('force'))
+    throw fail('Errors trying to SHUTDOWN. Check logs.')
   server.host.shutdown()
 }
 

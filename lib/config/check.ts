@@ -14,12 +14,6 @@ export const fileName =
 export const notEmpty = (directive: string, name: string): Refusal =>
   name === '' ? `${directive} can't be empty` : undefined
 
-/** The append-only file is not built yet: better no start than a promise of durability that is not kept. */
-export const appendOnly = (text: string): Refusal =>
-  text === 'yes'
-    ? 'appendonly is not available yet: set it to no; until then replicas (cluster-enabled) are what keeps the data'
-    : undefined
-
 export const shutdownFlags = (text: string): Refusal => {
   const flags = text.split(' ')
   return flags.includes('save') && flags.includes('nosave')

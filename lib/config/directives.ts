@@ -134,9 +134,7 @@ export const DIRECTIVES = {
   'enable-debug-assert': bool('no', { immutable: true, hidden: true, idle: true }),
 
   // Snapshots and the append-only file
-  save: saveRules('3600 1 300 100 60 10000', {
-    idle: 'save: snapshots are not written yet; the data set is kept in memory and by replicas',
-  }),
+  save: saveRules('3600 1 300 100 60 10000'),
   dbfilename: text('dump.rdb', { protected: true, check: check.fileName('dbfilename', 'filename') }),
   rdbcompression: bool('yes'),
   rdbchecksum: bool('yes', fixedIdle),
@@ -146,24 +144,24 @@ export const DIRECTIVES = {
   'key-load-delay': integer('0', I32_MIN, I32_MAX, hidden),
   'loading-process-events-interval-bytes': integer('2097152', 1024, I32_MAX, hidden),
   'sanitize-dump-payload': choice(['no', 'yes', 'clients'], 'no', idle),
-  'stop-writes-on-bgsave-error': bool('yes', idle),
-  appendonly: bool('no', { check: check.appendOnly }),
-  appendfsync: choice(['everysec', 'always', 'no'], 'everysec', idle),
+  'stop-writes-on-bgsave-error': bool('yes'),
+  appendonly: bool('no'),
+  appendfsync: choice(['everysec', 'always', 'no'], 'everysec'),
   appendfilename: text('appendonly.aof', {
-    ...fixedIdle,
+    ...fixed,
     check: (name) => check.notEmpty('appendfilename', name) ?? check.fileName('appendfilename', 'filename')(name),
   }),
   appenddirname: text('appendonlydir', {
-    ...fixedIdle,
+    ...fixed,
     check: (name) => check.notEmpty('appenddirname', name) ?? check.fileName('appenddirname', 'dirname')(name),
   }),
-  'aof-load-truncated': bool('yes', idle),
+  'aof-load-truncated': bool('yes'),
   'aof-use-rdb-preamble': bool('yes', idle),
   'aof-timestamp-enabled': bool('no', idle),
   'aof-rewrite-incremental-fsync': bool('yes', idle),
   'aof-disable-auto-gc': bool('no', idle),
-  'auto-aof-rewrite-percentage': integer('100', 0, I32_MAX, idle),
-  'auto-aof-rewrite-min-size': memory('67108864', 0, I64_MAX, idle),
+  'auto-aof-rewrite-percentage': integer('100', 0, I32_MAX),
+  'auto-aof-rewrite-min-size': memory('67108864', 0, I64_MAX),
   'no-appendfsync-on-rewrite': bool('no', idle),
 
   // Replication

@@ -5,11 +5,14 @@ import { ProtocolError, RequestParser } from '../resp/parser.ts'
 import type { ReplicationStream } from './stream.ts'
 
 export interface ApplierParts {
-  readonly stream: ReplicationStream
+  /** Where the bytes go that are carried out. */
+  readonly stream: Pick<ReplicationStream, 'offset' | 'relay'>
   /** Carries out one command in a database; `argv` is borrowed. Its reply goes nowhere, its errors are its own affair. */
   readonly apply: (argv: Argv, db: number) => void
   /** The primary wants to know how far we are. */
   readonly acknowledge: () => void
+  /** What to make of a line that is no request: true passes over it. Without this there may be none. */
+  readonly isAnnotation?: (argv: Argv) => boolean
 }
 
 /** Commands about the stream itself, none of which reaches `apply`. */
@@ -44,6 +47,16 @@ export class Applier {
     return this.#received
   }
 
+  /** How much of the stream is carried out. */
+  get applied(): number {
+    return this.#applied
+  }
+
+  /** It is in the middle of a transaction. */
+  get isInTransaction(): boolean {
+    return this.#transaction !== undefined
+  }
+
   /** Takes bytes of the stream; the chunk is kept. Throws ProtocolError when they are no commands. */
   take(chunk: Buffer): void {
     this.#unsent.push(chunk)
@@ -62,6 +75,7 @@ export class Applier {
   }
 
   #command(argv: Argv): void {
+    if (argv.rawEnd === 0 && this.#parts.isAnnotation?.(argv)) return
     if (argv.rawEnd === 0) throw new ProtocolError('inline request in the stream of the primary')
     const length = argv.length(0)
     const name = length >= SHORTEST && length <= LONGEST ? argv.word(0) : ''

@@ -132,16 +132,31 @@ export class PrimarySide {
   #resume(replica: AttachedReplica, next: number): void {
     const { stream, log } = this.#parts
     stream.flush()
-    const missing = stream.readFrom(next)
+    const missing = stream.isRemembered(next) ? stream.readFrom(next) : undefined
     this.stats.partialOk++
     log.notice(
       `Partial resynchronization request from ${replica.name} accepted. Sending ${stream.offset - next + 1} bytes of backlog starting from offset ${next}.`,
     )
     replica.send(line(replica.facts.psync2 ? `+CONTINUE ${stream.replid}` : '+CONTINUE'))
     replica.state = 'online'
+    this.#replicas.set(replica.client, replica)
+    if (missing === undefined) return void this.#resumeFromFile(replica, next - 1)
     replica.release()
     for (const bytes of missing) replica.deliver(bytes)
-    this.#replicas.set(replica.client, replica)
+  }
+
+  /** Sends what only the append-only file still has; what the stream adds meanwhile waits behind it. */
+  async #resumeFromFile(replica: AttachedReplica, from: number): Promise<void> {
+    const { stream } = this.#parts
+    try {
+      for await (const bytes of stream.keeper?.read(from, stream.offset) ?? []) {
+        if (!this.#replicas.has(replica.client)) return
+        replica.send(bytes)
+      }
+      replica.release()
+    } catch (failure) {
+      this.#drop(replica, `reading the append-only file: ${(failure as Error).message}`)
+    }
   }
 
   // --- full synchronisation --------------------------------------------------------------------------------------------
@@ -301,7 +316,8 @@ export class PrimarySide {
   #closeUnread(now: Millis): void {
     const { stream, config, log, random } = this.#parts
     const { replBacklogTtl } = config.values
-    const isUnread = this.#replicas.size === 0 && !stream.isFollowing && stream.hasBacklog && replBacklogTtl > 0
+    const isKept = stream.isFollowing || stream.keeper !== undefined
+    const isUnread = this.#replicas.size === 0 && !isKept && stream.hasBacklog && replBacklogTtl > 0
     if (!isUnread) {
       this.#aloneSince = 0
       return

@@ -1,5 +1,5 @@
 /** The one stream of the node's effects: RESP commands numbered by byte offset, under the id of their history. Replicas, the backlog and
- *  later the append-only file all receive these bytes.
+ *  the append-only file all receive these bytes.
  *
  *  Two counts are easily confused: `offset` is how many bytes the history has so far; what PSYNC asks for is the number of the next
  *  byte, which is one more. */
@@ -16,6 +16,32 @@ export const NO_ID: ReplicationId = '0'.repeat(40)
 
 /** Gets the bytes of a turn, in order; they stay unchanged, so they may be kept and shared. */
 export type StreamReader = (bytes: Buffer) => void
+
+/** What a restart, or whoever goes on with a history, must know of it. */
+export interface History {
+  readonly replid: ReplicationId
+  readonly replid2: ReplicationId
+  /** The first byte that `replid2` does not share; -1 without one. */
+  readonly secondOffset: number
+  /** Bytes of the history so far. */
+  readonly offset: number
+  /** The database in which the next command runs. */
+  readonly db: number
+}
+
+/** Where the stream is kept for good: the append-only file. It hears of a turn before any reader does. */
+export interface StreamKeeper {
+  /** Bytes of a turn, in order; they stay unchanged. */
+  append(parts: readonly Buffer[]): void
+  /** The history goes on under other ids. */
+  renamed(): void
+  /** The data set was replaced, and with it the history. */
+  replaced(): void
+  /** Whether the bytes from an offset on are kept. */
+  has(from: number): boolean
+  /** The bytes from one offset to another. */
+  read(from: number, to: number): AsyncIterable<Buffer>
+}
 
 const NO_DB = -1
 const MIN_BACKLOG = 16 * 1024
@@ -34,6 +60,10 @@ export class ReplicationStream {
   /** How far the readers have been served. */
   #flushed = 0
   readonly #readers = new Set<StreamReader>()
+  /** With one the stream is never idle, and its history never ends for want of readers. */
+  keeper: StreamKeeper | undefined
+  /** The history a restart has found, as long as nothing was added to it. */
+  #found: History | undefined
 
   /** A history of which nobody has heard yet. `backlogSize`: repl-backlog-size. */
   constructor(replid: ReplicationId, backlogSize: number) {
@@ -63,6 +93,12 @@ export class ReplicationStream {
   /** The database in which the stream's next command runs unless a SELECT comes first. */
   get db(): number {
     return Math.max(0, this.#db)
+  }
+
+  /** All of it, for whoever goes on with it. */
+  get history(): History {
+    const { replid, replid2, secondOffset, offset, db } = this
+    return { replid, replid2, secondOffset, offset, db }
   }
 
   get isFollowing(): boolean {
@@ -140,6 +176,7 @@ export class ReplicationStream {
     if (backlog === undefined || backlog.end === this.#flushed) return
     const parts = backlog.read(this.#flushed)
     this.#flushed = backlog.end
+    this.keeper?.append(parts)
     for (const part of parts) for (const reader of this.#readers) reader(part)
     backlog.trim()
   }
@@ -160,11 +197,16 @@ export class ReplicationStream {
   /** Whether someone who knows our history as `replid` and wants its byte number `next` can be served from the backlog. */
   canResume(replid: ReplicationId, next: number): boolean {
     const shared = replid === this.#replid || (replid === this.#replid2 && next <= this.#secondOffset)
-    if (!shared || this.#backlog === undefined) return false
-    return next >= this.firstByteOffset && next <= this.#offset + 1
+    if (!shared || this.#backlog === undefined || next > this.#offset + 1) return false
+    return next >= this.firstByteOffset || (this.keeper?.has(next - 1) ?? false)
   }
 
-  /** The bytes from number `next` on, for someone who can resume. */
+  /** Whether the bytes from number `next` on are in memory. */
+  isRemembered(next: number): boolean {
+    return this.#backlog !== undefined && next >= this.firstByteOffset
+  }
+
+  /** The bytes from number `next` on, for someone who can resume, if they are in memory. */
   readFrom(next: number): Buffer[] {
     assert(this.#backlog !== undefined, 'read without a backlog')
     return this.#backlog.read(next - 1)
@@ -180,6 +222,17 @@ export class ReplicationStream {
     this.#keep()
   }
 
+  /** The history that a restart has found. Others may have more of it than survived here, so what we add is a history of our own,
+   *  which forks from it; `follow` goes back to the old one if nothing was added. */
+  restore(found: History, fresh: ReplicationId): void {
+    assert(this.#backlog === undefined, 'a history restored over another')
+    this.#found = found
+    this.#replid = found.replid
+    this.#offset = found.offset
+    this.#shift(fresh)
+    this.#keep()
+  }
+
   /** Nobody has read for long (repl-backlog-ttl): stops keeping bytes. The offset will stand still while data changes, so the history
    *  ends. */
   close(fresh: ReplicationId): void {
@@ -192,6 +245,14 @@ export class ReplicationStream {
   follow(): void {
     this.flush()
     this.#following = true
+    const found = this.#found
+    this.#found = undefined
+    if (found === undefined || found.offset !== this.#offset) return
+    this.#replid = found.replid
+    this.#replid2 = found.replid2
+    this.#secondOffset = found.secondOffset
+    this.#db = found.db
+    this.keeper?.renamed()
   }
 
   /** A full synchronisation is done: we are now at `offset` of the history `replid`, and our own past is void. */
@@ -201,6 +262,7 @@ export class ReplicationStream {
     this.#offset = offset
     this.#db = db
     this.#keep()
+    this.keeper?.replaced()
   }
 
   /** Our primary let us resume, perhaps under a new id because it was promoted meanwhile. True when the id changed: our replicas must
@@ -209,7 +271,9 @@ export class ReplicationStream {
     assert(this.#following, 'a history resumed without a primary')
     if (this.#backlog === undefined) this.#keep()
     if (replid === this.#replid) return false
+    this.flush()
     this.#shift(replid)
+    this.keeper?.renamed()
     return true
   }
 
@@ -219,6 +283,7 @@ export class ReplicationStream {
     this.#following = false
     this.#shift(fresh)
     this.reselect()
+    this.keeper?.renamed()
   }
 
   /** A new id whose history shares nothing with another. */

@@ -233,8 +233,10 @@ function elsewhere(server: Server, client: Client, entry: CommandEntry, argv: Ar
 function refusedWrite(server: Server, client: Client, entry: CommandEntry): ClientError | undefined {
   const writes =
     entry.isWrite || (entry.fullName === 'exec' && client.multi?.queue.some((queued) => queued.entry.isWrite) === true)
+  const { replication, persistence } = server
+  // PING too, so that whoever watches over the node hears of it.
+  if ((writes || entry.fullName === 'ping') && persistence?.refusal !== undefined) return persistence.refusal
   if (!writes) return undefined
-  const { replication } = server
   if (replication.isReplica) return server.config.values.replicaReadOnly ? READ_ONLY : undefined
   const least = server.config.values.minReplicasToWrite
   return least > 0 && replication.goodReplicas() < least ? NO_REPLICAS : undefined

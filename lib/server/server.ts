@@ -10,6 +10,7 @@ import type { CommandEntry, CommandTable } from '../commands/table.ts'
 import type { Config } from '../config.ts'
 import { type ClientError, FORCED_UNBLOCK, fail } from '../errors.ts'
 import { KeyLocks } from '../migrate/locks.ts'
+import type { Persistence } from '../persistence.ts'
 import type { Replication } from '../replication/role.ts'
 import type { Argv } from '../resp/argv.ts'
 import { encodeRequest } from '../resp/argv.ts'
@@ -70,6 +71,8 @@ export class Server {
   /** Undefined when cluster-enabled is no. */
   cluster: ClusterDoor | undefined
   host: ServerHost = { requestEndTurn() {}, wakeAt() {}, shutdown() {} }
+  /** Undefined in a server that keeps its data in memory only. */
+  persistence: Persistence | undefined
   /** The time of this batch. */
   now: Millis = wallClock()
   /** The monotonic clock when the last command ended or this batch began: where the next command's time begins. */
@@ -246,9 +249,18 @@ export class Server {
       }
     }
     this.replication.flush()
+    this.persistence?.endTurn()
+    const unsafeFrom = this.persistence?.unsafeFrom
+    if (unsafeFrom !== undefined) this.#refuseReplies(unsafeFrom)
     const flushing = this.#flushing
     this.#flushing = []
     for (const client of flushing) this.#flush(client)
+  }
+
+  /** The disk refuses: whoever wrote what is not there must not be told that it was done. Nor can it be told that it was not, for it
+   *  may yet be; only the end of the connection says nothing. */
+  #refuseReplies(unsafeFrom: number): void {
+    for (const client of this.#flushing) if (client.writeOffset > unsafeFrom) this.disconnect(client)
   }
 
   #flush(client: Client): void {
@@ -269,6 +281,12 @@ export class Server {
   closeLater(client: Client): void {
     client.closing = true
     this.flushLater(client)
+  }
+
+  /** CONFIG RESETSTAT, and the end of loading. */
+  forgetStats(): void {
+    this.stats.reset()
+    for (const entry of this.commands.entries.values()) resetStats(entry)
   }
 
   refreshClock(): void {
@@ -340,6 +358,14 @@ export class Server {
     client.multi = undefined
     this.watches.forget(client)
   }
+}
+
+function resetStats({ stats, subcommands }: CommandEntry): void {
+  stats.calls = 0
+  stats.micros = 0
+  stats.rejected = 0
+  stats.failed = 0
+  for (const entry of subcommands?.values() ?? []) resetStats(entry)
 }
 
 const ENDED_BY_DEMOTION: ReadonlySet<Blocked['kind']> = new Set(['wait', 'key'])

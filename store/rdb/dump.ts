@@ -1,10 +1,11 @@
 /** DUMP payloads: one value with its type byte, then the RDB version (u16 LE) and the CRC64 of all before it. No key, no deadline. */
 import type { Value } from '../value.ts'
 import { Crc64 } from './crc64.ts'
+import { writerOf } from './forms.ts'
 import { RDB_READ_VERSION } from './reader.ts'
 import { Sink } from './sink.ts'
 import { type Decoding, decodeWhole, RdbError, Source, UnsupportedTypeError } from './source.ts'
-import { readValue, VALUE_WRITERS } from './types.ts'
+import { DEFAULT_LIMITS, type Limits, readValue } from './types.ts'
 import { RDB_VERSION } from './writer.ts'
 
 /** Version and checksum. */
@@ -13,7 +14,7 @@ const FOOTER = 2 + 8
 /** The payload DUMP answers. `compress`: rdbcompression. */
 export function dumpValue(value: Value, compress = true): Buffer {
   const out = new Sink(compress)
-  const { code, write } = VALUE_WRITERS[value.type]
+  const { code, write } = writerOf(value)
   out.u8(code)
   write(out, value)
   out.u16(RDB_VERSION)
@@ -24,13 +25,13 @@ export function dumpValue(value: Value, compress = true): Buffer {
 
 /** The value RESTORE stores; it owns its bytes. Throws RdbError with a real server's words when the payload is too short, of a newer version
  *  or damaged ("DUMP payload version or checksum are wrong"), or whole but senseless ("Bad data format"), and UnsupportedTypeError. */
-export function loadDump(payload: Buffer): Value {
+export function loadDump(payload: Buffer, limits = DEFAULT_LIMITS): Value {
   const body = payload.length - FOOTER
   if (body < 0 || !isIntact(payload, body)) throw new RdbError('DUMP payload version or checksum are wrong')
   const source = new Source()
   source.push(payload.subarray(0, body))
   try {
-    const value = decodeWhole(readTyped(source))
+    const value = decodeWhole(readTyped(source, limits))
     if (value !== undefined) return value
   } catch (cause) {
     if (cause instanceof UnsupportedTypeError || !(cause instanceof RdbError)) throw cause
@@ -50,6 +51,6 @@ function isIntact(payload: Buffer, body: number): boolean {
     .equals(payload.subarray(body + 2))
 }
 
-function* readTyped(from: Source): Decoding<Value> {
-  return yield* readValue(from, yield* from.u8())
+function* readTyped(from: Source, limits: Limits): Decoding<Value> {
+  return yield* readValue(from, yield* from.u8(), limits)
 }

@@ -1,8 +1,8 @@
 /** An RDB file as it arrives: fed chunk by chunk, it gives the items as soon as they are whole. It stops at the end of the file,
  *  so that what comes behind it (the stream, the mark of a diskless transfer) is left to its reader. */
 import type { Value } from '../value.ts'
-import { type Decoding, RdbError, Source, UnsupportedTypeError } from './source.ts'
-import { readValue } from './types.ts'
+import { type Decoding, EmptyValueError, RdbError, Source, UnsupportedTypeError } from './source.ts'
+import { DEFAULT_LIMITS, type Limits, readValue } from './types.ts'
 
 /** The newest version we read: 11, of Redis 7.2 and Valkey 8. */
 export const RDB_READ_VERSION = 11
@@ -31,12 +31,23 @@ export type RdbItem =
 
 export class RdbReader {
   readonly #source = new Source()
-  readonly #items = readItems(this.#source)
+  readonly #context: Context
+  readonly #items: Generator<RdbItem | undefined, void, undefined>
   #done = false
+
+  constructor(limits = DEFAULT_LIMITS) {
+    this.#context = { limits, db: 0, expireAt: 0, idleSeconds: undefined, skipped: 0 }
+    this.#items = readItems(this.#source, this.#context)
+  }
 
   /** The whole file has been read and its checksum is right. */
   get done(): boolean {
     return this.#done
+  }
+
+  /** Keys that were left out because they hold a collection without elements: some old servers wrote such. */
+  get skipped(): number {
+    return this.#context.skipped
   }
 
   /** Takes a chunk and gives the items it completes. Buffers in items may be parts of chunks: whoever keeps one for long copies it.
@@ -57,16 +68,17 @@ export class RdbReader {
   }
 }
 
-/** What stands before a key and applies to that key only, and the database it is in. */
+/** What stands before a key and applies to that key only, the database it is in, and how it is to be read. */
 interface Context {
+  readonly limits: Limits
   db: number
   expireAt: number
   idleSeconds: number | undefined
+  skipped: number
 }
 
-function* readItems(from: Source): Generator<RdbItem | undefined, void, undefined> {
+function* readItems(from: Source, context: Context): Generator<RdbItem | undefined, void, undefined> {
   const version = yield* readVersion(from)
-  const context: Context = { db: 0, expireAt: 0, idleSeconds: undefined }
   for (;;) {
     const code = yield* from.u8()
     if (code === EOF) break
@@ -76,7 +88,9 @@ function* readItems(from: Source): Generator<RdbItem | undefined, void, undefine
       if (item !== undefined) yield item
       continue
     }
-    yield yield* readKey(from, context, code)
+    const key = yield* readKey(from, context, code)
+    if (key === undefined) context.skipped++
+    else yield key
     context.expireAt = 0
     context.idleSeconds = undefined
   }
@@ -91,13 +105,15 @@ function* readVersion(from: Source): Decoding<number> {
   return version
 }
 
-function* readKey(from: Source, context: Context, code: number): Decoding<RdbKey> {
+/** A key and its value; undefined when the value is empty. */
+function* readKey(from: Source, context: Context, code: number): Decoding<RdbKey | undefined> {
   const key = yield* from.string()
-  const { db, expireAt, idleSeconds } = context
+  const { limits, db, expireAt, idleSeconds } = context
   try {
-    const value = yield* readValue(from, code)
+    const value = yield* readValue(from, code, limits)
     return { type: 'key', db, key, value, expireAt, idleSeconds }
   } catch (cause) {
+    if (cause instanceof EmptyValueError) return undefined
     if (!(cause instanceof RdbError)) throw cause
     const Kind = cause instanceof UnsupportedTypeError ? UnsupportedTypeError : RdbError
     throw new Kind(`${cause.message}, key ${JSON.stringify(key.toString('latin1'))} of database ${db}`, { cause })
@@ -141,9 +157,7 @@ function* expireSeconds(from: Source, context: Context): Decoding<undefined> {
 }
 
 function* expireMillis(from: Source, context: Context): Decoding<undefined> {
-  const at = Number((yield* from.bytes(8)).readBigInt64LE(0))
-  if (!Number.isSafeInteger(at)) throw new RdbError(`deadline ${at}`)
-  context.expireAt = at
+  context.expireAt = yield* from.i64()
   return undefined
 }
 

@@ -1,5 +1,5 @@
 /** Where encoded data is written to: chunks of moderate size, ready for a socket, with the checksum of them all. */
-import { parseInteger } from '../../lib/base/bytes.ts'
+import { own, parseInteger } from '../../lib/base/bytes.ts'
 import { Crc64 } from './crc64.ts'
 import { lzfCompress } from './lzf.ts'
 
@@ -64,6 +64,12 @@ export class Sink {
     this.#at = this.#chunk.writeBigInt64LE(BigInt(value), this.#at)
   }
 
+  /** Eight bytes, IEEE 754, little-endian. */
+  f64(value: number): void {
+    this.#room(8)
+    this.#at = this.#chunk.writeDoubleLE(value, this.#at)
+  }
+
   bytes(bytes: Uint8Array): void {
     if (bytes.length >= LARGE) {
       this.#close()
@@ -75,18 +81,17 @@ export class Sink {
     this.#at += bytes.length
   }
 
-  /** A length in its shortest form. */
-  length(value: number): void {
+  /** A length, or another unsigned integer, in its shortest form. */
+  length(value: number | bigint): void {
     this.#room(9)
-    if (value < 0x40) this.#chunk[this.#at++] = value
-    else if (value < 0x4000) this.#at = this.#chunk.writeUInt16BE(0x4000 | value, this.#at)
-    else if (value <= 0xffff_ffff) {
-      this.#chunk[this.#at] = 0x80
-      this.#at = this.#chunk.writeUInt32BE(value, this.#at + 1)
-    } else {
+    if (typeof value === 'bigint' || value > 0xffff_ffff) {
       this.#chunk[this.#at] = 0x81
       this.#at = this.#chunk.writeBigUInt64BE(BigInt(value), this.#at + 1)
-    }
+    } else if (value >= 0x4000) {
+      this.#chunk[this.#at] = 0x80
+      this.#at = this.#chunk.writeUInt32BE(value, this.#at + 1)
+    } else if (value >= 0x40) this.#at = this.#chunk.writeUInt16BE(0x4000 | value, this.#at)
+    else this.#chunk[this.#at++] = value
   }
 
   /** A string as a real server would write it: as an integer if it is the text of one, compressed if that pays, or plain. */
@@ -104,6 +109,11 @@ export class Sink {
     }
     this.length(bytes.length)
     this.bytes(bytes)
+  }
+
+  /** As `string`, for bytes that may change afterwards. */
+  stringCopy(bytes: Uint8Array): void {
+    this.string(bytes.length < LARGE ? bytes : own(bytes))
   }
 
   /** Writes the canonical text of a 32-bit integer as that integer; false when it is none. */

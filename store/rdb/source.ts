@@ -1,5 +1,7 @@
 /** Where encoded data is read from: chunks as they come from a socket, of whatever size. What reads it is written as if all bytes
  *  were there; it yields when they are not yet, and goes on at the same place when they have come. */
+import { readInt64 } from '../types/listpack.ts'
+import { exact } from '../types/stream-id.ts'
 import { Crc64 } from './crc64.ts'
 import { LZF_MAX_RATIO, lzfDecompress } from './lzf.ts'
 
@@ -8,6 +10,9 @@ export class RdbError extends Error {}
 
 /** The data is sound, but of a type of value that we cannot hold. */
 export class UnsupportedTypeError extends RdbError {}
+
+/** A collection without elements. It is sound, but no key can hold one. */
+export class EmptyValueError extends RdbError {}
 
 /** A read in progress: each yield waits for more bytes. */
 export type Decoding<T> = Generator<undefined, T, undefined>
@@ -74,11 +79,21 @@ export class Source {
     return bytes
   }
 
+  /** Eight bytes, signed, little-endian. Throws beyond 2^53. */
+  *i64(): Decoding<number> {
+    return safe(readInt64(yield* this.bytes(8), 0))
+  }
+
   /** A length: 6, 14, 32 or 64 bits. Throws when it is a special string, or beyond 2^53. */
   *length(): Decoding<number> {
-    const length = yield* this.#head()
-    if (length === SPECIAL) throw new RdbError(`special string ${this.#special} where a length belongs`)
-    return length
+    return safe(yield* this.uint64())
+  }
+
+  /** An unsigned integer that is written as a length; a bigint where a number would not be exact. */
+  *uint64(): Decoding<number | bigint> {
+    const value = yield* this.#head()
+    if (value === SPECIAL) throw new RdbError(`special string ${this.#special} where a length belongs`)
+    return value
   }
 
   /** A string, also one that was written as an integer or compressed; borrowed as `bytes` are. */
@@ -86,17 +101,17 @@ export class Source {
     const length = yield* this.#head()
     if (length === SPECIAL) return yield* this.#specialString(this.#special)
     if (length > MAX_STRING) throw new RdbError(`string of ${length} bytes`)
-    return yield* this.bytes(length)
+    return yield* this.bytes(Number(length))
   }
 
-  *#head(): Decoding<number> {
+  *#head(): Decoding<number | bigint> {
     while (this.#available === 0) yield
     const first = this.#byte()
     const low = first & 0x3f
     if (first < 0x40) return low
     if (first < 0x80) return (low << 8) | (yield* this.u8())
     if (first === 0x80) return (yield* this.bytes(4)).readUInt32BE(0)
-    if (first === 0x81) return safe((yield* this.bytes(8)).readBigUInt64BE(0))
+    if (first === 0x81) return exact((yield* this.bytes(8)).readBigUInt64BE(0))
     if (first < 0xc0) throw new RdbError(`length starts with byte ${first}`)
     this.#special = low
     return SPECIAL
@@ -155,7 +170,7 @@ export function decodeWhole<T>(decoding: Decoding<T>): T | undefined {
 
 const decimal = (value: number): Buffer => Buffer.from(String(value), 'latin1')
 
-function safe(value: bigint): number {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new RdbError(`length ${value}`)
-  return Number(value)
+function safe(value: number | bigint): number {
+  if (typeof value === 'bigint') throw new RdbError(`integer ${value}`)
+  return value
 }

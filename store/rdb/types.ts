@@ -1,14 +1,42 @@
-/** How each type of value is written: a row for each type byte of the format. What has no `read` is known by name only and refused. */
+/** How values are read: a row for each type byte of the format. What has no `read` is known by name only and refused. What comes
+ *  packed is looked at to the last bit, and what is beyond our own limits is kept as if it had been added piece by piece. */
 import { own } from '../../lib/base/bytes.ts'
+import { readDouble } from '../../lib/base/double.ts'
+import { keyOf } from '../../lib/base/key.ts'
+import { DEFAULT_HASH_LIMITS, type HashLimits, HashValue } from '../types/hash.ts'
+import { Intset } from '../types/intset.ts'
+import { ListValue } from '../types/list.ts'
+import { Listpack, PackedError } from '../types/listpack.ts'
+import { DEFAULT_SET_LIMITS, type Member, type SetLimits, SetValue } from '../types/set.ts'
+import { DEFAULT_ZSET_LIMITS, type ZSetLimits, ZSetValue } from '../types/zset.ts'
 import type { Value } from '../value.ts'
-import type { Sink } from './sink.ts'
-import { type Decoding, RdbError, type Source, UnsupportedTypeError } from './source.ts'
+import { type Decoding, EmptyValueError, RdbError, type Source, UnsupportedTypeError } from './source.ts'
+import { readStream } from './stream.ts'
+import { ziplistElements } from './ziplist.ts'
+import { zipmapElements } from './zipmap.ts'
+
+/** How far collections stay packed. Named as in the configuration. */
+export interface Limits extends HashLimits, SetLimits, ZSetLimits {
+  readonly listMaxListpackSize: number
+}
+
+/** What Redis ships with: for data that is read without a configuration. */
+export const DEFAULT_LIMITS: Limits = {
+  ...DEFAULT_HASH_LIMITS,
+  ...DEFAULT_SET_LIMITS,
+  ...DEFAULT_ZSET_LIMITS,
+  listMaxListpackSize: -2,
+}
+
+/** What a node of a list is: one element as it is, or a listpack. */
+const PLAIN = 1
+export const PACKED = 2
 
 interface TypeRow {
   readonly code: number
   /** As an error message should call it. */
   readonly name: string
-  readonly read?: (from: Source) => Decoding<Value>
+  readonly read?: (from: Source, limits: Limits) => Decoding<Value>
 }
 
 const ROWS: readonly TypeRow[] = [
@@ -19,45 +47,227 @@ const ROWS: readonly TypeRow[] = [
       return { type: 'string', bytes: own(yield* from.string()), raw: false }
     },
   },
-  { code: 1, name: 'list' },
-  { code: 2, name: 'set' },
-  { code: 3, name: 'zset' },
-  { code: 4, name: 'hash' },
-  { code: 5, name: 'zset' },
+  {
+    code: 1,
+    name: 'list',
+    *read(from, limits) {
+      const list = new ListValue()
+      for (let left = yield* from.length(); left > 0; left--) addElements(list, [yield* from.string()], limits)
+      return list
+    },
+  },
+  {
+    code: 2,
+    name: 'set',
+    *read(from, limits) {
+      const set = new SetValue()
+      for (let left = yield* from.length(); left > 0; left--) addMember(set, keyOf(yield* from.string()), limits)
+      return set
+    },
+  },
+  {
+    code: 3,
+    name: 'zset',
+    *read(from, limits) {
+      const zset = new ZSetValue()
+      for (let left = yield* from.length(); left > 0; left--)
+        addScored(zset, (yield* from.string()).latin1Slice(), yield* readTextDouble(from), limits)
+      return zset
+    },
+  },
+  {
+    code: 4,
+    name: 'hash',
+    *read(from, limits) {
+      const hash = new HashValue()
+      for (let left = yield* from.length(); left > 0; left--)
+        addField(hash, yield* from.string(), yield* from.string(), limits)
+      return hash
+    },
+  },
+  {
+    code: 5,
+    name: 'zset',
+    *read(from, limits) {
+      const zset = new ZSetValue()
+      for (let left = yield* from.length(); left > 0; left--)
+        addScored(zset, (yield* from.string()).latin1Slice(), (yield* from.bytes(8)).readDoubleLE(0), limits)
+      return zset
+    },
+  },
   { code: 6, name: 'module value' },
   { code: 7, name: 'module value' },
-  { code: 9, name: 'hash' },
-  { code: 10, name: 'list' },
-  { code: 11, name: 'set' },
-  { code: 12, name: 'zset' },
-  { code: 13, name: 'hash' },
-  { code: 14, name: 'list' },
-  { code: 15, name: 'stream' },
-  { code: 16, name: 'hash' },
-  { code: 17, name: 'zset' },
-  { code: 18, name: 'list' },
-  { code: 19, name: 'stream' },
-  { code: 20, name: 'set' },
-  { code: 21, name: 'stream' },
+  {
+    code: 9,
+    name: 'hash',
+    *read(from, limits) {
+      return hashOf(zipmapElements(yield* from.string()), limits)
+    },
+  },
+  {
+    code: 10,
+    name: 'list',
+    *read(from, limits) {
+      return addElements(new ListValue(), ziplistElements(yield* from.string()), limits)
+    },
+  },
+  {
+    code: 11,
+    name: 'set',
+    *read(from, limits) {
+      const set = new SetValue(Intset.from(own(yield* from.string())))
+      return set.size <= limits.setMaxIntsetEntries ? set : setOf(set, limits)
+    },
+  },
+  {
+    code: 12,
+    name: 'zset',
+    *read(from, limits) {
+      const zset = new ZSetValue()
+      for (const [member, score] of pairs(ziplistElements(yield* from.string())))
+        addScored(zset, member.latin1Slice(), readDouble(score.latin1Slice()), limits)
+      return zset
+    },
+  },
+  {
+    code: 13,
+    name: 'hash',
+    *read(from, limits) {
+      return hashOf(ziplistElements(yield* from.string()), limits)
+    },
+  },
+  {
+    code: 14,
+    name: 'list',
+    *read(from, limits) {
+      const list = new ListValue()
+      for (let left = yield* from.length(); left > 0; left--)
+        addElements(list, ziplistElements(yield* from.string()), limits)
+      return list
+    },
+  },
+  { code: 15, name: 'stream', read: (from) => readStream(from, 1) },
+  {
+    code: 16,
+    name: 'hash',
+    *read(from, limits) {
+      const hash = HashValue.fromPacked(own(yield* from.string()))
+      return hash.size <= limits.hashMaxListpackEntries ? hash : hashOf([...hash].flat(), limits)
+    },
+  },
+  {
+    code: 17,
+    name: 'zset',
+    *read(from, limits) {
+      const packed = ZSetValue.fromPacked(own(yield* from.string()))
+      if (packed.size <= limits.zsetMaxListpackEntries) return packed
+      const zset = new ZSetValue()
+      for (const [member, score] of packed.entries()) addScored(zset, member, score, limits)
+      return zset
+    },
+  },
+  {
+    code: 18,
+    name: 'list',
+    *read(from, limits) {
+      const list = new ListValue()
+      for (let left = yield* from.length(); left > 0; left--) {
+        const container = yield* from.length()
+        const bytes = yield* from.string()
+        if (container === PACKED) list.append(own(bytes))
+        else if (container === PLAIN) addElements(list, [bytes], limits)
+        else throw new RdbError(`list node in container ${container}`)
+      }
+      return list
+    },
+  },
+  { code: 19, name: 'stream', read: (from) => readStream(from, 2) },
+  {
+    code: 20,
+    name: 'set',
+    *read(from, limits) {
+      return setOf(listpackElements(yield* from.string()), limits)
+    },
+  },
+  { code: 21, name: 'stream', read: (from) => readStream(from, 3) },
 ]
 
 const BY_CODE: ReadonlyMap<number, TypeRow> = new Map(ROWS.map((row) => [row.code, row]))
 
 /** Reads the value that follows a type byte; it owns its bytes. Throws RdbError for a type that is unknown, UnsupportedTypeError
- *  for one that we cannot hold. */
-export function readValue(from: Source, code: number): Decoding<Value> {
+ *  for one that we cannot hold, and EmptyValueError, after the last byte, for a collection without elements. */
+export function readValue(from: Source, code: number, limits: Limits): Decoding<Value> {
   const row = BY_CODE.get(code)
   if (row === undefined) throw new RdbError(`unknown value type ${code}`)
   if (row.read === undefined) throw new UnsupportedTypeError(`unsupported type ${row.name} (${code})`)
-  return row.read(from)
+  return readSound(row.read(from, limits))
 }
 
-/** Writing: the type byte and the body, by type of value. */
-export const VALUE_WRITERS: { readonly [T in Value['type']]: ValueWriter<Extract<Value, { type: T }>> } = {
-  string: { code: 0, write: (out, value) => out.string(value.bytes) },
+function* readSound(decoding: Decoding<Value>): Decoding<Value> {
+  try {
+    const value = yield* decoding
+    if (value.type === 'string' || value.type === 'stream' || value.size > 0) return value
+    throw new EmptyValueError(`${value.type} without elements`)
+  } catch (cause) {
+    if (cause instanceof PackedError) throw new RdbError(cause.message, { cause })
+    throw cause
+  }
 }
 
-interface ValueWriter<T extends Value> {
-  readonly code: number
-  readonly write: (out: Sink, value: T) => void
+function addElements(list: ListValue, elements: Iterable<Buffer>, limits: Limits): ListValue {
+  for (const element of elements) list.push('right', limits.listMaxListpackSize, element)
+  return list
+}
+
+function addMember(set: SetValue, member: Member, limits: Limits): void {
+  if (!set.add(member, limits)) throw new RdbError('set member twice')
+}
+
+function addField(hash: HashValue, field: Buffer, value: Buffer, limits: Limits): void {
+  if (!hash.set(keyOf(field), value, limits)) throw new RdbError('hash field twice')
+}
+
+function addScored(zset: ZSetValue, member: string, score: number | undefined, limits: Limits): void {
+  if (score === undefined || Number.isNaN(score)) throw new RdbError('zset score')
+  const before = zset.size
+  zset.set(member, score, limits)
+  if (zset.size === before) throw new RdbError('zset member twice')
+}
+
+function setOf(members: Iterable<Buffer | string>, limits: Limits): SetValue {
+  const set = new SetValue()
+  for (const member of members) addMember(set, typeof member === 'string' ? member : keyOf(member), limits)
+  return set
+}
+
+function hashOf(elements: Iterable<Buffer>, limits: Limits): HashValue {
+  const hash = new HashValue()
+  for (const [field, value] of pairs(elements)) addField(hash, field, value, limits)
+  return hash
+}
+
+function* pairs(elements: Iterable<Buffer>): Generator<readonly [Buffer, Buffer]> {
+  let first: Buffer | undefined
+  for (const element of elements) {
+    if (first !== undefined) yield [first, element]
+    first = first === undefined ? element : undefined
+  }
+  if (first !== undefined) throw new RdbError('odd number of elements')
+}
+
+function* listpackElements(bytes: Buffer): Generator<Buffer> {
+  const pack = Listpack.from(bytes)
+  for (let at = pack.first(); at >= 0; at = pack.next(at)) yield pack.get(at)
+}
+
+/** What stands instead of the length of a double's text. */
+const WORDS: ReadonlyMap<number, number> = new Map([
+  [253, Number.NaN],
+  [254, Number.POSITIVE_INFINITY],
+  [255, Number.NEGATIVE_INFINITY],
+])
+
+function* readTextDouble(from: Source): Decoding<number | undefined> {
+  const length = yield* from.u8()
+  return WORDS.get(length) ?? readDouble((yield* from.bytes(length)).latin1Slice())
 }

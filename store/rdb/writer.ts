@@ -1,7 +1,7 @@
 /** An RDB file as a sequence of chunks, made while the keys are walked. What it emits, Redis 7.0 and everything newer can read. */
 import type { Value } from '../value.ts'
+import { writerOf } from './forms.ts'
 import { Sink } from './sink.ts'
-import { VALUE_WRITERS } from './types.ts'
 
 /** Version 10, of Redis 7.0: there is no negotiation, so the oldest reader we care for decides. */
 export const RDB_VERSION = 10
@@ -83,7 +83,7 @@ function writeEntry(out: Sink, { key, value, expireAt }: RdbEntry): void {
     out.u8(EXPIRE_MILLIS)
     out.i64(expireAt)
   }
-  const { code, write } = VALUE_WRITERS[value.type]
+  const { code, write } = writerOf(value)
   out.u8(code)
   out.string(key)
   write(out, value)

@@ -2,7 +2,8 @@
  *  walking over the chunks, and a change there moves the bytes of one chunk only. */
 import { type BulkSink, Listpack } from './listpack.ts'
 
-export type End = 'left' | 'right'
+/** An end of a list. */
+export type Side = 'left' | 'right'
 
 interface Chunk {
   readonly pack: Listpack
@@ -25,18 +26,18 @@ export class ListValue {
 
   /** A list over one listpack; the bytes now belong to it. Throws PackedError when they are none. */
   static fromPacked(bytes: Buffer): ListValue {
-    return ListValue.fromNodes([bytes])
-  }
-
-  /** A list over listpacks in a row. */
-  static fromNodes(nodes: Iterable<Buffer>): ListValue {
     const list = new ListValue()
-    for (const bytes of nodes) list.#adopt(Listpack.from(bytes))
+    list.append(bytes)
     return list
   }
 
   get size(): number {
     return this.#size
+  }
+
+  /** Adds a whole listpack at the right end; the bytes now belong to the list. Throws PackedError when they are none. */
+  append(bytes: Buffer): void {
+    this.#adopt(Listpack.from(bytes))
   }
 
   /** The only listpack of a small list. */
@@ -76,29 +77,29 @@ export class ListValue {
     }
   }
 
-  /** `fill`, here and below, is list-max-listpack-size: how large a chunk may grow. */
-  push(end: End, bytes: Uint8Array, fill: number): void {
-    if (end === 'left') this.#insertBetween(undefined, this.#head, bytes, fill)
-    else this.#insertBetween(this.#tail, undefined, bytes, fill)
+  /** Adds bytes[start, end). `fill`, here and below, is list-max-listpack-size: how large a chunk may grow. */
+  push(side: Side, fill: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
+    if (side === 'left') this.#insertBetween(undefined, this.#head, fill, bytes, start, end)
+    else this.#insertBetween(this.#tail, undefined, fill, bytes, start, end)
   }
 
   /** Removes up to `count` elements from an end; returns how many there were. */
-  drop(end: End, count: number): number {
+  drop(side: Side, count: number): number {
     let left = Math.min(count, this.#size)
     const dropped = left
     this.#size -= dropped
     while (left > 0) {
-      const chunk = (end === 'left' ? this.#head : this.#tail)!
+      const chunk = (side === 'left' ? this.#head : this.#tail)!
       const here = Math.min(left, chunk.pack.count)
       left -= here
       if (here === chunk.pack.count) this.#unlink(chunk)
-      else chunk.pack.delete(chunk.pack.seek(end === 'left' ? 0 : -here), here)
+      else chunk.pack.delete(chunk.pack.seek(side === 'left' ? 0 : -here), here)
     }
     return dropped
   }
 
   /** Replaces the element of an index; false when there is none. */
-  set(index: number, bytes: Uint8Array, fill: number): boolean {
+  set(index: number, fill: number, bytes: Uint8Array): boolean {
     const place = this.#seek(index)
     if (place === undefined) return false
     const { chunk, at } = place
@@ -113,19 +114,18 @@ export class ListValue {
   }
 
   /** Inserts beside the first element equal to `pivot`; false when there is none. */
-  insert(where: 'before' | 'after', pivot: Uint8Array, bytes: Uint8Array, fill: number): boolean {
+  insert(where: 'before' | 'after', pivot: Uint8Array, fill: number, bytes: Uint8Array): boolean {
     const place = this.#find(pivot)
     if (place === undefined) return false
     const { chunk } = place
     const at = where === 'before' ? place.at : chunk.pack.next(place.at)
-    if (at < 0) this.#insertBetween(chunk, chunk.next, bytes, fill)
-    else if (at === chunk.pack.first()) this.#insertBetween(chunk.previous, chunk, bytes, fill)
+    if (at < 0) this.#insertBetween(chunk, chunk.next, fill, bytes)
+    else if (at === chunk.pack.first()) this.#insertBetween(chunk.previous, chunk, fill, bytes)
     else if (hasRoom(chunk.pack, bytes.length, fill)) {
       chunk.pack.insertBefore(at, bytes)
       this.#size++
     } else {
-      const right = this.#cut(chunk, at)
-      this.#insertBetween(chunk, right, bytes, fill)
+      this.#insertBetween(chunk, this.#cut(chunk, at), fill, bytes)
     }
     return true
   }
@@ -185,10 +185,17 @@ export class ListValue {
   }
 
   /** Inserts where two chunks meet: at the end of the one, or the beginning of the other, or in a new one between them. */
-  #insertBetween(left: Chunk | undefined, right: Chunk | undefined, bytes: Uint8Array, fill: number): void {
-    if (left !== undefined && hasRoom(left.pack, bytes.length, fill)) left.pack.append(bytes)
-    else if (right !== undefined && hasRoom(right.pack, bytes.length, fill)) right.pack.prepend(bytes)
-    else this.#link(Listpack.empty(), left).pack.append(bytes)
+  #insertBetween(
+    left: Chunk | undefined,
+    right: Chunk | undefined,
+    fill: number,
+    bytes: Uint8Array,
+    start = 0,
+    end = bytes.length,
+  ): void {
+    if (left !== undefined && hasRoom(left.pack, end - start, fill)) left.pack.append(bytes, start, end)
+    else if (right !== undefined && hasRoom(right.pack, end - start, fill)) right.pack.prepend(bytes, start, end)
+    else this.#link(Listpack.empty(), left).pack.append(bytes, start, end)
     this.#size++
   }
 

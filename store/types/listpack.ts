@@ -141,13 +141,13 @@ export class Listpack {
 
   equals(at: number, bytes: Uint8Array, start = 0, end = bytes.length): boolean {
     if (isString(this.#room[at]!)) return this.#equalsString(at, bytes, start, end)
-    const integer = canonical(bytes, start, end)
+    const integer = canonicalInteger(bytes, start, end)
     return integer !== undefined && integer === readInteger(this.#room, at)
   }
 
   /** The first entry with these bytes among every `step`-th from `at` on: with pairs, step 2 looks at the first ones. */
   find(bytes: Uint8Array, start = 0, end = bytes.length, at = this.first(), step = 1): number {
-    const integer = canonical(bytes, start, end)
+    const integer = canonicalInteger(bytes, start, end)
     while (at >= 0) {
       const found = isString(this.#room[at]!)
         ? this.#equalsString(at, bytes, start, end)
@@ -242,8 +242,8 @@ export class Listpack {
   }
 }
 
-/** The integer that is kept instead of its text. */
-function canonical(bytes: Uint8Array, start: number, end: number): number | bigint | undefined {
+/** The integer whose decimal text this is, when it is kept instead of it. */
+export function canonicalInteger(bytes: Uint8Array, start: number, end: number): number | bigint | undefined {
   const length = end - start
   if (length === 0 || length > 20 || bytes[start]! > 0x39) return undefined
   return parseInteger(bytes, start, end) ?? (length > 15 ? parseInt64(bytes, start, end) : undefined)
@@ -309,7 +309,7 @@ const HEAD = Buffer.alloc(9)
 
 /** Fills HEAD for an element; returns its length. */
 function encodeHead(bytes: Uint8Array, start: number, end: number): number {
-  const integer = canonical(bytes, start, end)
+  const integer = canonicalInteger(bytes, start, end)
   if (integer !== undefined) return encodeInteger(integer)
   const length = end - start
   if (length < 64) {

@@ -204,11 +204,11 @@ describe('CLIENT PAUSE', () => {
   it('holds back everything in mode ALL, until its time is over', () => {
     const ours = new InProcess()
     const one = ours.connect()
-    assert.equal(one.call('CLIENT', 'PAUSE', '500'), 'OK')
+    assert.equal(one.call('CLIENT', 'PAUSE', '500000'), 'OK')
     assert.equal(one.raw(encode(['PING'])).length, 0)
-    later(ours, 499)
+    later(ours, 400_000)
     assert.equal(one.taken().length, 0)
-    later(ours, 2)
+    later(ours, 500_001)
     assert.equal(one.taken().toString(), '+PONG\r\n')
   })
 

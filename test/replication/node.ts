@@ -18,6 +18,7 @@ import { Reply } from '../../lib/resp/reply.ts'
 import type { Call } from '../../lib/server/call.ts'
 import { Keyspace } from '../../store/keyspace.ts'
 import { freePort } from '../support/ports.ts'
+import { asString } from '../support/values.ts'
 import { settings } from './parts.ts'
 
 /** What rows of the command table touch of a call. */
@@ -44,7 +45,7 @@ const DATA_COMMANDS: Readonly<Record<string, Row>> = {
   get({ db, reply }, argv) {
     const value = db.peek(argv.key(1))
     if (value === undefined) reply.nil()
-    else reply.bulk(value.bytes)
+    else reply.bulk(asString(value).bytes)
   },
   set({ server, client, db, reply }, argv) {
     const expireAt = argv.count > 4 && argv.word(3) === 'pxat' ? argv.integer(4) : 0
@@ -110,7 +111,7 @@ export class Node {
   /** The value of a key, as latin1 text. */
   get(key: string, db = 0): string | undefined {
     for (const entry of this.keyspace.databases[db]!.entries())
-      if (entry.key === key) return entry.value.bytes.toString('latin1')
+      if (entry.key === key) return asString(entry.value).bytes.toString('latin1')
     return undefined
   }
 

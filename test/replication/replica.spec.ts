@@ -7,6 +7,8 @@ import { ReplicaSide } from '../../lib/replication/replica.ts'
 import type { ReplicationSettings } from '../../lib/replication/settings.ts'
 import { ReplicationStream } from '../../lib/replication/stream.ts'
 import { writeRdb } from '../../store/rdb/writer.ts'
+import type { Value } from '../../store/value.ts'
+import { asString } from '../support/values.ts'
 import { Clock, FakePrimary, memoryLog, OTHER_ID, PRIMARY_ID, requests, settings, wordsOf } from './parts.ts'
 
 const OWN_ID = 'e'.repeat(40)
@@ -38,8 +40,8 @@ class Bench {
       load: () => {
         const fresh = new Map<string, string>()
         return {
-          put: (item: { db: number; key: Buffer; value: { bytes: Buffer } }) =>
-            void fresh.set(`${item.db}:${item.key.toString()}`, item.value.bytes.toString()),
+          put: (item: { db: number; key: Buffer; value: Value }) =>
+            void fresh.set(`${item.db}:${item.key.toString()}`, asString(item.value).bytes.toString()),
           commit: () => {
             this.data = fresh
           },

@@ -8,6 +8,7 @@ import { type RdbEntry, writeRdb } from '../../store/rdb/writer.ts'
 import { connect } from '../support/client.ts'
 import { prepareServer, startServer } from '../support/process.ts'
 import { scenarios } from '../support/suite.ts'
+import { asString } from '../support/values.ts'
 
 const FAR = 4_102_444_800_123
 
@@ -69,7 +70,7 @@ scenarios('RDB files', ['redis'], () => {
       for (const db of [0, 3])
         for (const [key, bytes, expireAt] of SAMPLES) {
           const found = keys.get(`${db}:${key}`)
-          assert.ok(found?.value.bytes.equals(bytes), `${db}:${key} in pieces of ${size}`)
+          assert.ok(found && asString(found.value).bytes.equals(bytes), `${db}:${key} in pieces of ${size}`)
           assert.equal(found?.expireAt, expireAt)
           assert.equal(found?.idleSeconds, 0)
         }

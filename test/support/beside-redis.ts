@@ -46,6 +46,8 @@ export class Beside {
       pair.theirs.send(encode(argv))
       const replies = new Map([[on, pair.ours.raw(encode(argv))]])
       for (const [name, { ours: other }] of pairs) if (name !== on) replies.set(name, other.taken())
+      // A request that waits is not answered: what is asked after it makes sure that it has arrived.
+      if (replies.get(on)?.length === 0) await ask(this.redis.port, 'PING')
       for (const [name, bytes] of replies) {
         const theirs = await receive(pairs.get(name)!.theirs, bytes)
         const show = (text: string): string => mask.reduce((shown, [pattern, by]) => shown.replace(pattern, by), text)

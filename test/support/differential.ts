@@ -26,16 +26,23 @@ const near =
     return Math.abs(a - b) <= CLOCK_TOLERANCE_MS
   }
 
-/** Equal, arrays regardless of their order. */
+/** Equal, arrays and maps regardless of their order. */
 function sameMembers(ours: Value, theirs: Value): boolean {
-  const canonical = (value: Value): string =>
-    Array.isArray(value) ? `[${value.map(canonical).sort().join()}]` : JSON.stringify(plain(value))
+  const canonical = (value: Value): string => {
+    if (value instanceof Map) return canonical([...value])
+    return Array.isArray(value) ? `[${value.map(canonical).sort().join()}]` : JSON.stringify(plain(value))
+  }
   return canonical(ours) === canonical(theirs)
 }
 
 const plain = (value: Value): unknown => (value instanceof ReplyError ? { error: value.message } : value)
 const sameKind = (ours: Value, theirs: Value): boolean =>
   typeof ours === typeof theirs && (ours === null) === (theirs === null)
+/** As many elements, whichever they are. */
+const sameShape = (ours: Value, theirs: Value): boolean =>
+  Array.isArray(ours) && Array.isArray(theirs)
+    ? ours.length === theirs.length && ours.every((value, i) => sameShape(value, theirs[i] as Value))
+    : sameKind(ours, theirs)
 
 /** Replies that may differ, and how far. */
 const LENIENT: ReadonlyMap<string, (ours: Value, theirs: Value) => boolean> = new Map([
@@ -45,6 +52,18 @@ const LENIENT: ReadonlyMap<string, (ours: Value, theirs: Value) => boolean> = ne
   ['pexpiretime', near(1)],
   ['keys', sameMembers],
   ['scan', sameMembers],
+  ['hgetall', sameMembers],
+  ['hkeys', sameMembers],
+  ['hvals', sameMembers],
+  ['hscan', sameMembers],
+  ['hrandfield', sameShape],
+  ['smembers', sameMembers],
+  ['sscan', sameMembers],
+  ['sinter', sameMembers],
+  ['sunion', sameMembers],
+  ['sdiff', sameMembers],
+  ['spop', sameMembers],
+  ['srandmember', sameShape],
   ['randomkey', sameKind],
 ])
 

@@ -30,6 +30,8 @@ export interface Library {
   readonly name: string
   /** Connects to a cluster of which it is told one address. */
   open(port: number, reads?: 'replica'): Promise<Session>
+  /** What it reports, with real servers just as well, where others try again. */
+  readonly gripes?: RegExp
 }
 
 const HOST = '127.0.0.1'
@@ -41,7 +43,8 @@ export const LIBRARIES: readonly Library[] = [
   { name: 'ioredis', open: openIoredis },
   { name: 'iovalkey', open: openIovalkey },
   { name: 'node-redis', open: openNodeRedis },
-  { name: 'valkey-glide', open: openGlide },
+  // It sends ASKING and the command apart: with several commands under way one may use up the ASKING of another.
+  { name: 'valkey-glide', open: openGlide, gripes: /^An error was signalled by the server: - Moved: \d+ / },
 ]
 
 async function openIoredis(port: number, reads?: 'replica'): Promise<Session> {

@@ -46,7 +46,7 @@ function kindOf(name: string): Kind {
 }
 
 const missing = ['redis-server', 'redis-cli'].filter((tool) => spawnSync(tool, ['--version']).error)
-if (missing.length > 0) process.stderr.write(`wire tests are skipped: ${missing.join(', ')} not installed\n`)
+if (missing.length > 0) process.stderr.write(`wire tests cannot run: ${missing.join(', ')} not installed\n`)
 
 /** Where the tests must count (CI), a missing tool is a failure; elsewhere it costs a developer only these tests. */
 function requireTools(skip: () => void): void {

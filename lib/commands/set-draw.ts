@@ -1,0 +1,100 @@
+/** Members of sets drawn at random, to be looked at or taken out. */
+import { putText } from '../../store/types/names.ts'
+import type { SetValue } from '../../store/types/set.ts'
+import type { Key } from '../base/key.ts'
+import { SYNTAX } from '../errors.ts'
+import type { Argv } from '../resp/argv.ts'
+import type { Call } from '../server/call.ts'
+import { positiveInteger } from './args.ts'
+import { family, firstKey } from './define.ts'
+import { KEY } from './docs.ts'
+import { draw, drawCount, drawnOf } from './draw.ts'
+import { asSet, readSet, removedFrom, replyMembers, set } from './set.ts'
+
+export const setDrawCommands = family(
+  set({
+    name: 'spop',
+    arity: -2,
+    flags: ['write', 'fast'],
+    keys: firstKey('RW', 'access', 'delete'),
+    since: '1.0.0',
+    summary: 'Remove and return one or multiple random members from a set',
+    complexity: 'Without the count argument O(1), otherwise O(N) where N is the value of the passed count.',
+    tips: ['nondeterministic_output'],
+    arguments: [KEY, { name: 'count', type: 'integer', since: '3.2.0', optional: true }],
+    run(call, argv) {
+      if (argv.count > 3) throw SYNTAX
+      if (argv.count === 3) popSeveral(call, argv.key(1), positiveInteger(argv, 2))
+      else popOne(call, argv.key(1))
+    },
+  }),
+  set({
+    name: 'srandmember',
+    arity: -2,
+    flags: ['readonly'],
+    keys: firstKey('RO', 'access'),
+    since: '1.0.0',
+    summary: 'Get one or multiple random members from a set',
+    complexity: 'Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.',
+    tips: ['nondeterministic_output'],
+    arguments: [KEY, { name: 'count', type: 'integer', since: '2.6.0', optional: true }],
+    run(call, argv) {
+      if (argv.count > 3) throw SYNTAX
+      if (argv.count === 3) randomMembers(call, argv)
+      else replyOne(call, readSet(call, argv))
+    },
+  }),
+)
+
+const randomMember = ({ server }: Call, value: SetValue): string => value.at(server.random.below(value.size))
+
+/** Replicas are told which. */
+function popOne(call: Call, key: Key): void {
+  const value = asSet(call.db.readForWrite(key))
+  if (value === undefined) return call.reply.nil()
+  const member = takeOne(call, value)
+  removedFrom(call, key, value, 1)
+  call.propagate(removalOf(key, member))
+  putText(member, call.reply)
+}
+
+function popSeveral(call: Call, key: Key, count: number): void {
+  const { db, reply } = call
+  const value = asSet(db.readForWrite(key))
+  if (value === undefined || count === 0) return reply.set(0)
+  if (count >= value.size) {
+    replyMembers(reply, value.size, value)
+    db.remove(key)
+    return call.propagate(['DEL', key.own()])
+  }
+  const taken = Array.from({ length: count }, () => takeOne(call, value))
+  removedFrom(call, key, value, count)
+  call.propagate(...taken.map((member) => removalOf(key, member)))
+  replyMembers(reply, count, taken)
+}
+
+function takeOne(call: Call, value: SetValue): string {
+  const member = randomMember(call, value)
+  value.remove(member)
+  return member
+}
+
+const removalOf = (key: Key, member: string): readonly (Buffer | string)[] => [
+  'SREM',
+  key.own(),
+  Buffer.from(member, 'latin1'),
+]
+
+function randomMembers(call: Call, argv: Argv): void {
+  const { server, reply } = call
+  const count = drawCount(argv, 2)
+  const value = readSet(call, argv)
+  if (value === undefined) return reply.array(0)
+  reply.array(drawnOf(value.size, count))
+  for (const place of draw(server.random, value.size, count)) putText(value.at(place), reply)
+}
+
+function replyOne(call: Call, value: SetValue | undefined): void {
+  if (value === undefined) call.reply.nil()
+  else putText(randomMember(call, value), call.reply)
+}

@@ -1,0 +1,322 @@
+/** XREAD and XREADGROUP: what came after an id, or what a group has not read yet, waiting for it if asked to. */
+import type { StreamValue } from '../../store/types/stream.ts'
+import type { Group } from '../../store/types/stream-groups.ts'
+import { MAX_ID, MIN_ID, nextId, previousId, type StreamId } from '../../store/types/stream-id.ts'
+import type { StreamEntry } from '../../store/types/stream-node.ts'
+import { type Key, keyOf } from '../base/key.ts'
+import { ClientError, fail, SYNTAX } from '../errors.ts'
+import type { Argv } from '../resp/argv.ts'
+import type { Call } from '../server/call.ts'
+import { INT64_MAX, INT64_MIN, integerWithin, position } from './args.ts'
+import { type ArgumentDoc, family, type KeyPositions } from './define.ts'
+import { option } from './docs.ts'
+import { INVALID_ID, idAt, noGroup, readStream, replyEntry, replyId, stream, take } from './stream-args.ts'
+import { tellClaim, tellNewConsumer, tellPosition } from './stream-effects.ts'
+
+/** Half of what follows STREAMS are keys, the other half ids. */
+const streamKeys = (from: number): KeyPositions => ({
+  first: 0,
+  last: 0,
+  step: 0,
+  find: keysAfterStreams,
+  specs: [{ flags: ['RO', 'access'], begin: { keyword: 'STREAMS', from }, last: -1, step: 1, limit: 2 }],
+})
+
+const COUNT: ArgumentDoc = { name: 'count', type: 'integer', token: 'COUNT', optional: true }
+const BLOCK: ArgumentDoc = { name: 'milliseconds', type: 'integer', token: 'BLOCK', optional: true }
+const STREAMS: ArgumentDoc = {
+  name: 'streams',
+  type: 'block',
+  token: 'STREAMS',
+  arguments: [
+    { name: 'key', type: 'key', keySpec: 0, multiple: true },
+    { name: 'id', type: 'string', multiple: true },
+  ],
+}
+
+export const streamReadCommands = family(
+  stream({
+    name: 'xread',
+    arity: -4,
+    flags: ['readonly', 'blocking', 'movablekeys'],
+    keys: streamKeys(1),
+    since: '5.0.0',
+    summary:
+      'Return never seen elements in multiple streams, with IDs greater than the ones reported by the caller for each stream. Can block.',
+    complexity:
+      'For each stream mentioned: O(N) with N being the number of elements being returned, it means that XREAD-ing with a fixed COUNT is O(1). Note that when the BLOCK option is used, XADD will pay O(M) time in order to serve the M clients blocked on the stream getting new data.',
+    arguments: [COUNT, BLOCK, STREAMS],
+    run: read,
+  }),
+  stream({
+    name: 'xreadgroup',
+    arity: -7,
+    flags: ['write', 'blocking', 'movablekeys'],
+    keys: streamKeys(4),
+    since: '5.0.0',
+    summary:
+      'Return new entries from a stream using a consumer group, or access the history of the pending entries for a given consumer. Can block.',
+    complexity:
+      'For each stream mentioned: O(M) with M being the number of elements returned. If M is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1). On the other side when XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients blocked on the stream getting new data.',
+    arguments: [
+      {
+        name: 'group_consumer',
+        type: 'block',
+        token: 'GROUP',
+        arguments: [
+          { name: 'group', type: 'string' },
+          { name: 'consumer', type: 'string' },
+        ],
+      },
+      COUNT,
+      BLOCK,
+      option('NOACK'),
+      STREAMS,
+    ],
+    run: read,
+  }),
+)
+
+function keysAfterStreams(argv: Argv): readonly number[] {
+  for (let i = 1; i < argv.count; i++)
+    if (argv.word(i) === 'streams') return Array.from({ length: (argv.count - i - 1) >> 1 }, (_, n) => i + 1 + n)
+  return []
+}
+
+/** As whom a group is read. Latin1 names. */
+interface Reader {
+  readonly group: string
+  readonly consumer: string
+  readonly noAck: boolean
+}
+
+interface Options {
+  readonly reader: Reader | undefined
+  readonly count: number
+  /** Undefined: do not wait. */
+  readonly blockMs: number | undefined
+  /** Argument of the first key; as many ids follow the keys. */
+  readonly keysAt: number
+  readonly keys: number
+}
+
+/** What is asked of one stream: entries after an id, or those new to the group. */
+interface Want {
+  readonly key: Buffer
+  readonly after: StreamId | 'new'
+}
+
+/** An entry, or the id of one that was deleted since it was delivered. */
+interface Line {
+  readonly id: StreamId
+  readonly entry: StreamEntry | undefined
+}
+
+interface Found {
+  readonly key: Buffer
+  readonly lines: readonly Line[]
+}
+
+function read(call: Call, argv: Argv): void {
+  const options = readOptions(call, argv)
+  const wants: Want[] = []
+  for (let i = 0; i < options.keys; i++) wants.push(readWant(call, argv, options, i))
+  // Replicas are told what a group notes, never the request.
+  if (options.reader !== undefined) call.propagate()
+  const found = wants.flatMap((want) => look(call, readStream(call.db, keyOf(want.key)), want, options) ?? [])
+  if (found.length > 0) replyFound(call, found)
+  else if (options.blockMs === undefined) call.reply.nilArray()
+  else block(call, wants, options, options.blockMs)
+}
+
+function readOptions(call: Call, argv: Argv): Options {
+  const isGroupRead = call.entry.command.name === 'xreadgroup'
+  let reader: { group: string; consumer: string } | undefined
+  let noAck = false
+  let count = 0
+  let blockMs: number | undefined
+  for (let i = 1; i < argv.count; i++) {
+    const name = argv.word(i)
+    const left = argv.count - 1 - i
+    if (name === 'block' && left > 0) blockMs = milliseconds(call, argv, ++i)
+    else if (name === 'count' && left > 0) count = position(argv, ++i)
+    else if (name === 'group' && left > 1) {
+      if (!isGroupRead) throw groupOnly('GROUP')
+      reader = { group: argv.text(i + 1), consumer: argv.text(i + 2) }
+      i += 2
+    } else if (name === 'noack') {
+      if (!isGroupRead) throw groupOnly('NOACK')
+      noAck = true
+    } else if (name === 'streams' && left > 0) {
+      if (left % 2 === 1) throw unbalanced(isGroupRead)
+      if (isGroupRead && reader === undefined) throw fail('Missing GROUP option for XREADGROUP')
+      const most = count > 0 ? count : Number.POSITIVE_INFINITY
+      return { reader: reader && { ...reader, noAck }, count: most, blockMs, keysAt: i + 1, keys: left / 2 }
+    } else break
+  }
+  throw SYNTAX
+}
+
+/** How long to wait; 0 = for ever. */
+function milliseconds({ now }: Call, argv: Argv, i: number): number {
+  const ms = integerWithin(argv, i, INT64_MIN, INT64_MAX, 'timeout is not an integer or out of range')
+  if (ms < 0) throw fail('timeout is negative')
+  return integerWithin(argv, i, 0n, INT64_MAX - BigInt(now), 'timeout is out of range')
+}
+
+const groupOnly = (name: string): ClientError =>
+  fail(`The ${name} option is only supported by XREADGROUP. You called XREAD instead.`)
+
+const unbalanced = (isGroupRead: boolean): ClientError =>
+  isGroupRead
+    ? fail("Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.")
+    : fail("Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.")
+
+function readWant(call: Call, argv: Argv, { reader, keysAt, keys }: Options, i: number): Want {
+  const keyAt = keysAt + i
+  const at = keyAt + keys
+  const key = argv.own(keyAt)
+  const value = readStream(call.db, argv.key(keyAt))
+  if (reader !== undefined && value?.groups.get(reader.group) === undefined)
+    throw noGroup(
+      `No such key '${argv.text(keyAt)}' or consumer group '${reader.group}' in XREADGROUP with GROUP option`,
+    )
+  const special = argv.length(at) === 1 ? SPECIAL[argv.text(at)] : undefined
+  return { key, after: special === undefined ? idAt(argv, at) : special(value, reader !== undefined) }
+}
+
+/** Ids that are words. */
+const SPECIAL: Readonly<Record<string, (value: StreamValue | undefined, isGroupRead: boolean) => Want['after']>> = {
+  /** What comes from now on. */
+  $(value, isGroupRead) {
+    if (isGroupRead)
+      throw fail(
+        'The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.',
+      )
+    return value?.lastId ?? MIN_ID
+  },
+  '>'(_value, isGroupRead) {
+    if (!isGroupRead)
+      throw fail('The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.')
+    return 'new'
+  },
+  /** The last entry, and what comes after it: of Redis 7.4. */
+  '+'(value, isGroupRead) {
+    if (isGroupRead) throw INVALID_ID
+    const { last } = value ?? {}
+    return last === undefined ? (value?.lastId ?? MIN_ID) : (previousId(last.id) ?? MIN_ID)
+  },
+}
+
+/** Looks for what is wanted of one stream; undefined when there is nothing, which a consumer's history never is. */
+function look(call: Call, value: StreamValue | undefined, want: Want, options: Options): Found | undefined {
+  const { key, after } = want
+  const { reader, count } = options
+  const group = reader && value?.groups.get(reader.group)
+  if (value === undefined) return undefined
+  let lines: readonly Line[]
+  if (reader === undefined || group === undefined) lines = after === 'new' ? [] : entriesAfter(value, after, count)
+  else if (after === 'new') lines = deliver(call, keyOf(key), value, group, reader, count)
+  else return { key, lines: history(call, keyOf(key), value, group, reader, after, count) }
+  return lines.length === 0 ? undefined : { key, lines }
+}
+
+function entriesAfter(value: StreamValue, after: StreamId, count: number): Line[] {
+  const from = nextId(after)
+  return from === undefined ? [] : take(value.range(from, MAX_ID), count).map((entry) => ({ id: entry.id, entry }))
+}
+
+/** Delivers to a consumer what its group has not read yet. */
+function deliver(call: Call, key: Key, value: StreamValue, group: Group, reader: Reader, count: number): Line[] {
+  const lines = entriesAfter(value, group.lastId, count)
+  if (lines.length === 0) return lines
+  const consumer = hearFrom(call, key, group, reader)
+  for (const { id } of lines) {
+    value.advance(group, id)
+    if (!reader.noAck) tellClaim(call, key, group, group.deliver(id, consumer, call.now))
+  }
+  if (reader.noAck) tellPosition(call, key, group)
+  call.db.changed(key, lines.length)
+  return lines
+}
+
+/** What was delivered to a consumer and not acknowledged, delivered once more. Replicas are not told: it is no loss. */
+function history(
+  call: Call,
+  key: Key,
+  value: StreamValue,
+  group: Group,
+  reader: Reader,
+  after: StreamId,
+  count: number,
+): Line[] {
+  const consumer = hearFrom(call, key, group, reader)
+  const from = nextId(after)
+  if (from === undefined) return []
+  return take(consumer.pending.from(from), count).map((pending) => {
+    const entry = value.get(pending.id)
+    if (entry !== undefined) {
+      pending.deliveredAt = call.now
+      pending.deliveries++
+    }
+    return { id: pending.id, entry }
+  })
+}
+
+/** The consumer that reads, new to its group or not. */
+function hearFrom(call: Call, key: Key, group: Group, { consumer: name, noAck }: Reader) {
+  const isNew = group.consumers.get(name) === undefined
+  const consumer = group.hearFrom(name, call.now)
+  if (!isNew) return consumer
+  call.db.changed(key)
+  // Otherwise the claims that follow tell of it.
+  if (noAck) tellNewConsumer(call, key, group, name)
+  return consumer
+}
+
+/** Keys with what was found there: a map in RESP3. */
+function replyFound({ reply }: Call, found: readonly Found[]): void {
+  if (reply.resp3) reply.map(found.length)
+  else reply.array(found.length)
+  for (const { key, lines } of found) {
+    if (!reply.resp3) reply.array(2)
+    reply.bulk(key)
+    reply.array(lines.length)
+    for (const { id, entry } of lines) {
+      if (entry !== undefined) replyEntry(reply, entry)
+      else {
+        reply.array(2)
+        replyId(reply, id)
+        reply.nilArray()
+      }
+    }
+  }
+}
+
+const KEY_GONE = new ClientError('UNBLOCKED the stream key no longer exists')
+const GROUP_GONE = noGroup('the consumer group this client was blocked on no longer exists')
+
+/** Waits for entries at any of the streams. Who reads as a group also hears that the stream or the group is no more. */
+function block(call: Call, wants: readonly Want[], options: Options, timeoutMs: number): void {
+  const { reader } = options
+  const byKey = new Map<string, Want>()
+  for (const want of wants) {
+    const name = want.key.latin1Slice()
+    if (!byKey.has(name)) byKey.set(name, want)
+  }
+  call.server.blockedKeys.wait(call, [...byKey.keys()], {
+    timeoutMs,
+    timedOut: ({ reply }) => reply.nilArray(),
+    unblockOnDelete: reader !== undefined,
+    serve(served, key) {
+      const value = served.db.read(key)
+      const isStream = value?.type === 'stream'
+      if (reader !== undefined && !isStream) throw KEY_GONE
+      if (!isStream) return false
+      if (reader !== undefined && value.groups.get(reader.group) === undefined) throw GROUP_GONE
+      const found = look(served, value, byKey.get(key.text())!, options)
+      if (found !== undefined) replyFound(served, [found])
+      return found !== undefined
+    },
+  })
+}

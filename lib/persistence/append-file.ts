@@ -1,0 +1,254 @@
+/** The append-only file: the stream in segments, and checkpoints that make the older ones unnecessary. It decides when a checkpoint
+ *  is worth it, and writes one at a time beside everything else. */
+import { type Cut, sweep, writeCheckpoint } from '../../store/checkpoint.ts'
+import type { Journal } from '../../store/journal.ts'
+import type { Records } from '../../store/level.ts'
+import type { Commit } from '../../store/record.ts'
+import type { Segment, SegmentHead, Segments } from '../../store/segments.ts'
+import type { Log } from '../base/log.ts'
+import type { ConfigValues } from '../config.ts'
+import type { ReplicationStream, StreamKeeper } from '../replication/stream.ts'
+
+/** Opens a cut of the data set as it is now: all of it, or, where that is known, what changed since the last that was committed. */
+export type OpenCut = (changedOnly: boolean) => { readonly cut: Cut; readonly isWhole: boolean }
+
+export interface AppendFileParts {
+  readonly config: { readonly values: ConfigValues }
+  readonly log: Log
+  readonly stream: ReplicationStream
+  readonly openCut: OpenCut
+  /** A clock that never goes back, in microseconds. */
+  readonly micros: () => number
+  readonly segments: Segments
+  readonly journal: Journal
+  readonly records: Records
+  /** The checkpoint that counts. */
+  readonly commit: Commit | undefined
+  /** Where the stream goes on. When the checkpoint that counts is of another, the whole data set has still to be written. */
+  readonly chain: number
+  /** The highest generation any record has. */
+  readonly generation: number
+  /** Records there are, and how many of them are garbage; what an unfinished checkpoint has left is infinitely much. */
+  readonly recordCount: number
+  readonly garbage: number
+}
+
+/** A segment that has grown so long is followed by another. */
+const SEGMENT_BYTES = 32 * 1024 * 1024
+/** Replicas that lack more than this get a snapshot instead. */
+const MAX_RESUME_BYTES = 64 * 1024 * 1024
+/** How long a checkpoint keeps the main thread at a time. */
+const SLICE_MICROS = 1000
+/** Changes are not left in segments alone for longer than this. */
+const CHECKPOINT_EVERY_US = 3600e6
+/** After a failure the next attempt waits so long, unless it is asked for. */
+const RETRY_AFTER_US = 60e6
+/** Garbage is not worth a sweep below so many records. */
+const MIN_GARBAGE = 10_000
+
+export class AppendFile implements StreamKeeper {
+  readonly #parts: AppendFileParts
+  #chain: number
+  #commit: Commit | undefined
+  #generation: number
+  #recordCount: number
+  /** Records written since the last sweep: no more of them than these have made others garbage. */
+  #unswept: number
+  #wanted: 'no' | 'asked' | 'whole'
+  #running: Promise<void> | undefined
+  #startedAt = 0
+  #endedAt: number
+  #isClosed = false
+  /** For INFO. */
+  lastSeconds = -1
+  lastSucceeded = true
+  checkpoints = 0
+  failures = 0
+
+  constructor(parts: AppendFileParts) {
+    this.#parts = parts
+    this.#chain = parts.chain
+    this.#commit = parts.commit
+    this.#generation = parts.generation
+    this.#recordCount = parts.recordCount
+    this.#unswept = parts.garbage
+    this.#wanted = parts.commit?.chain === parts.chain ? 'no' : 'whole'
+    this.#endedAt = parts.micros()
+  }
+
+  get journal(): Journal {
+    return this.#parts.journal
+  }
+
+  /** A checkpoint is being written. */
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** One will be. */
+  get isWanted(): boolean {
+    return this.#wanted !== 'no'
+  }
+
+  /** Seconds it has taken so far; -1 without one. */
+  get currentSeconds(): number {
+    return this.isRunning ? Math.floor((this.#parts.micros() - this.#startedAt) / 1e6) : -1
+  }
+
+  /** Bytes of the stream that a start would have to carry out again. */
+  get replayBytes(): number {
+    const { segments, stream } = this.#parts
+    const from = this.#commit?.chain === this.#chain ? this.#commit.offset : segments.ofChain(this.#chain)[0]?.offset
+    return from === undefined ? 0 : stream.offset - from
+  }
+
+  // --- the stream ------------------------------------------------------------------------------------------------------
+
+  append(parts: readonly Buffer[]): void {
+    const { journal, segments } = this.#parts
+    journal.append(parts)
+    if (segments.lastLength >= SEGMENT_BYTES && journal.failure === undefined) journal.begin(this.#head)
+  }
+
+  renamed(): void {
+    this.#parts.journal.begin(this.#head)
+  }
+
+  /** What is on the disk is the data set that was; until the new one is there, a start finds the old one. */
+  replaced(): void {
+    this.#chain++
+    this.#parts.journal.begin(this.#head, { forget: true })
+    this.#wanted = 'whole'
+  }
+
+  has(from: number): boolean {
+    const { segments, stream, journal } = this.#parts
+    return (
+      journal.failure === undefined &&
+      stream.offset - from <= MAX_RESUME_BYTES &&
+      segments.has(this.#chain, from) &&
+      segments.end === stream.offset
+    )
+  }
+
+  read(from: number, to: number): AsyncIterable<Buffer> {
+    return this.#parts.segments.read(this.#chain, from, to)
+  }
+
+  get #head(): SegmentHead {
+    return { chain: this.#chain, ...this.#parts.stream.history }
+  }
+
+  // --- checkpoints -----------------------------------------------------------------------------------------------------
+
+  /** Asks for a checkpoint (BGREWRITEAOF). */
+  request(): void {
+    if (this.#wanted === 'no') this.#wanted = 'asked'
+  }
+
+  /** Whether a checkpoint is to begin now. */
+  isDue(): boolean {
+    if (this.#running !== undefined || this.#isClosed || this.#parts.journal.failure !== undefined) return false
+    const { config, micros, log } = this.#parts
+    const rested = micros() - this.#endedAt
+    if (!this.lastSucceeded && rested < RETRY_AFTER_US && this.#wanted !== 'asked') return false
+    if (this.#wanted !== 'no') return true
+    const { autoAofRewritePercentage, autoAofRewriteMinSize } = config.values
+    // A checkpoint costs what has changed, not what there is: the growth in percent does not matter, only that it is not forbidden.
+    if (autoAofRewritePercentage > 0 && this.replayBytes >= Math.max(1, autoAofRewriteMinSize)) {
+      log.notice(`Starting automatic checkpoint after ${this.replayBytes} bytes of the stream`)
+      return true
+    }
+    return rested >= CHECKPOINT_EVERY_US && this.replayBytes > 0
+  }
+
+  /** Begins a checkpoint of the data set as it is now. The stream must have been flushed. */
+  start(): Promise<void> {
+    this.#startedAt = this.#parts.micros()
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined
+      this.#endedAt = this.#parts.micros()
+      this.lastSeconds = Math.floor((this.#endedAt - this.#startedAt) / 1e6)
+    })
+    return this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { log, journal } = this.#parts
+    const wanted = this.#wanted
+    this.#wanted = 'no'
+    try {
+      journal.begin(this.#head)
+      if (journal.failure !== undefined) throw new Error(journal.failure)
+      const count = await this.#write(wanted === 'whole')
+      this.lastSucceeded = true
+      this.failures = 0
+      this.checkpoints++
+      log.notice(`Background AOF rewrite finished successfully: checkpoint of ${count} keys`)
+    } catch (failure) {
+      if (this.#isClosed) return
+      // What a checkpoint has left unfinished must not be taken for part of a later one.
+      this.#unswept = Number.POSITIVE_INFINITY
+      if (this.#wanted === 'no' && wanted === 'whole') this.#wanted = 'whole'
+      this.lastSucceeded = false
+      this.failures++
+      log.warning(`Background AOF rewrite terminated with error: ${(failure as Error).message}`)
+    }
+  }
+
+  async #write(whole: boolean): Promise<number> {
+    const { records, config, openCut, micros, stream } = this.#parts
+    const chain = this.#chain
+    const { cut, isWhole } = openCut(!whole && this.#commit !== undefined)
+    const generation = ++this.#generation
+    const oldest = isWhole ? generation : (this.#commit?.oldest ?? generation)
+    const commit = { ...stream.history, chain, generation, oldest }
+    try {
+      if (this.#unswept === Number.POSITIVE_INFINITY && this.#commit !== undefined) await this.#sweep(this.#commit)
+    } catch (failure) {
+      cut.abandon()
+      throw failure
+    }
+    const count = await writeCheckpoint(records, cut, commit, {
+      durable: config.values.appendfsync !== 'no',
+      sliceMicros: SLICE_MICROS,
+      micros,
+      goOn: () => !this.#isClosed && this.#chain === chain,
+    })
+    this.#commit = commit
+    this.#recordCount += count
+    this.#unswept += isWhole ? this.#recordCount : count
+    this.#dropSegments(commit)
+    if (this.#unswept > Math.max(MIN_GARBAGE, this.#recordCount / 2)) await this.#sweep(commit)
+    return count
+  }
+
+  async #sweep(commit: Commit): Promise<void> {
+    this.#recordCount = await sweep(this.#parts.records, commit)
+    this.#unswept = 0
+  }
+
+  /** Segments before the checkpoint are only kept for replicas that lack their bytes: as many as the backlog would have. */
+  #dropSegments(commit: Commit): void {
+    const { segments, stream, config } = this.#parts
+    const from = Math.min(commit.offset, stream.offset - config.values.replBacklogSize)
+    const isWanted = (segment: Segment): boolean =>
+      segment.chain > commit.chain || (segment.chain === commit.chain && segment.end > from)
+    segments.keepOnly(isWanted)
+  }
+
+  // --- the end ---------------------------------------------------------------------------------------------------------
+
+  /** Everything is on the disk when this returns. Throws when it cannot be. */
+  flush(): void {
+    this.#parts.journal.flush()
+  }
+
+  /** Ends a checkpoint that is being written, and lets go of the files. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#running
+    await this.#parts.journal.close()
+    await this.#parts.records.close()
+  }
+}

@@ -1,0 +1,114 @@
+/** Writing a checkpoint: a cut of the data set becomes records of a new generation, and one atomic put makes them count. Until then
+ *  the last checkpoint counts, whatever happens; afterwards what it replaced is garbage, swept away when there is enough of it. */
+import { slotOf } from '../lib/base/slot.ts'
+import type { RecordBatch, Records } from './level.ts'
+import { type Commit, encodeValue, generationOf, isSameKey, readRecordKey, recordKey } from './record.ts'
+import type { Value } from './value.ts'
+
+/** One key as it was at the cut; without a value it was gone. */
+export interface CutEntry {
+  readonly db: number
+  readonly key: Buffer
+  readonly value: Value | undefined
+  /** Unix milliseconds; 0 = never. */
+  readonly expireAt: number
+}
+
+/** A data set, or what changed of it, as it was at one instant. */
+export interface Cut {
+  /** Up to `most` entries more; none at the end. */
+  read(most: number): readonly CutEntry[]
+  /** All of it is safe: its keys no longer count as changed. */
+  commit(): void
+  /** None of it is: its keys count as changed still. */
+  abandon(): void
+}
+
+/** A checkpoint was given up. */
+export class CheckpointError extends Error {}
+
+export interface CheckpointOptions {
+  /** Survives a power loss. */
+  readonly durable: boolean
+  /** How long one slice may keep the main thread. */
+  readonly sliceMicros: number
+  /** A clock for durations. */
+  readonly micros: () => number
+  /** Asked before each slice: false ends the checkpoint as a failure would. */
+  readonly goOn?: () => boolean
+}
+
+/** Entries between two looks at the clock. */
+const STEP = 32
+
+/** Writes a cut under the generation of `commit` and makes it count; returns how many records that were. When it throws nothing has
+ *  changed but for garbage. */
+export async function writeCheckpoint(
+  records: Records,
+  cut: Cut,
+  commit: Commit,
+  options: CheckpointOptions,
+): Promise<number> {
+  let written = 0
+  try {
+    for (;;) {
+      const batch = records.batch()
+      fill(batch, cut, commit.generation, options)
+      if (batch.length === 0) break
+      written += batch.length
+      await batch.write(options.durable)
+      if (options.goOn?.() === false) throw new CheckpointError('the data set is another one by now')
+    }
+    await records.setCommit(commit)
+  } catch (failure) {
+    cut.abandon()
+    throw failure
+  }
+  cut.commit()
+  return written
+}
+
+function fill(batch: RecordBatch, cut: Cut, generation: number, { sliceMicros, micros }: CheckpointOptions): void {
+  const until = micros() + sliceMicros
+  do {
+    const entries = cut.read(STEP)
+    if (entries.length === 0) return
+    for (const { db, key, value, expireAt } of entries) {
+      const name = recordKey(slotOf(key), db, key, generation, value === undefined)
+      batch.put(name, value === undefined ? NOTHING : encodeValue(value, expireAt))
+    }
+  } while (micros() < until)
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** Removes the records that do not count: replaced, of a checkpoint that was not finished, or about a removed key. Returns how
+ *  many records are left. Nothing may be written meanwhile. */
+export async function sweep(records: Records, commit: Commit): Promise<number> {
+  let left = 0
+  let newest: Buffer | undefined
+  let batch = records.batch()
+  const drop = (key: Buffer): void => batch.remove(key)
+  const settle = (): void => {
+    if (newest === undefined) return
+    if (readRecordKey(newest).isRemoved) drop(newest)
+    else left++
+  }
+  for await (const keys of records.keys()) {
+    for (const key of keys) {
+      const generation = generationOf(key)
+      if (generation > commit.generation || generation < commit.oldest) {
+        drop(key)
+        continue
+      }
+      if (newest !== undefined && isSameKey(newest, key)) drop(newest)
+      else settle()
+      newest = key
+    }
+    await batch.write(false)
+    batch = records.batch()
+  }
+  settle()
+  await batch.write(false)
+  return left
+}

@@ -1,0 +1,106 @@
+/** The records of the checkpoint in LevelDB: written in batches, read in order, one of them the commit. The only file that knows the
+ *  package `level`. */
+import { Level } from 'level'
+import { COMMIT_KEY, type Commit, decodeCommit, encodeCommit, RECORDS_END } from './record.ts'
+
+/** LevelDB cannot be opened or read; the message says why. */
+export class RecordsError extends Error {
+  /** Another process has it open. */
+  readonly isTaken: boolean
+  constructor(message: string, options: { cause: unknown; isTaken?: boolean }) {
+    super(message, options)
+    this.isTaken = options.isTaken ?? false
+  }
+}
+
+/** Writes that happen together. */
+export interface RecordBatch {
+  readonly length: number
+  put(key: Buffer, value: Uint8Array): void
+  remove(key: Buffer): void
+  /** With `durable` they survive a power loss once this resolves. */
+  write(durable: boolean): Promise<void>
+}
+
+export interface Records {
+  commit(): Promise<Commit | undefined>
+  /** Makes a commit the one that counts, durably. */
+  setCommit(commit: Commit): Promise<void>
+  batch(): RecordBatch
+  /** All records in the order of their keys, some at a time. */
+  entries(): AsyncGenerator<readonly (readonly [key: Buffer, value: Buffer])[], void>
+  /** As `entries`, without the values. */
+  keys(): AsyncGenerator<readonly Buffer[], void>
+  close(): Promise<void>
+}
+
+/** Records read at once: the main thread is busy with them for about a millisecond. */
+const SLICE = 1000
+const SLICE_BYTES = 1024 * 1024
+/** What LevelDB gathers in memory before it sorts it into a file. */
+const WRITE_BUFFER = 16 * 1024 * 1024
+
+/** Opens the records in `folder`, for this process alone. Without `create` they must be there. Throws RecordsError. */
+export async function openRecords(folder: string, create: boolean): Promise<Records> {
+  const db = new Level<Buffer, Buffer>(folder, {
+    keyEncoding: 'buffer',
+    valueEncoding: 'buffer',
+    createIfMissing: create,
+    writeBufferSize: WRITE_BUFFER,
+  })
+  await explained(() => db.open())
+  return {
+    async commit() {
+      const bytes = await explained(() => db.get(COMMIT_KEY))
+      return bytes === undefined ? undefined : decodeCommit(bytes)
+    },
+    setCommit: (commit) => explained(() => db.put(COMMIT_KEY, asBuffer(encodeCommit(commit)), { sync: true })),
+    batch() {
+      const batch = db.batch()
+      return {
+        get length() {
+          return batch.length
+        },
+        put: (key, value) => void batch.put(key, asBuffer(value)),
+        remove: (key) => void batch.del(key),
+        write: (durable) => explained(() => batch.write({ sync: durable })),
+      }
+    },
+    entries: () => slices(db.iterator({ lt: RECORDS_END, highWaterMarkBytes: SLICE_BYTES, fillCache: false })),
+    keys: () => slices(db.keys({ lt: RECORDS_END, highWaterMarkBytes: SLICE_BYTES, fillCache: false })),
+    close: () => db.close(),
+  }
+}
+
+interface Iterator<T> {
+  nextv(size: number): Promise<T[]>
+  close(): Promise<void>
+}
+
+async function* slices<T>(iterator: Iterator<T>): AsyncGenerator<readonly T[], void> {
+  try {
+    for (;;) {
+      const slice = await explained(() => iterator.nextv(SLICE))
+      if (slice.length === 0) return
+      yield slice
+    }
+  } finally {
+    await iterator.close()
+  }
+}
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+
+/** Turns LevelDB's errors into ours: what counts is often the cause. */
+async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (failure) {
+    const { cause } = failure as Error
+    const inner = cause instanceof Error ? cause : (failure as Error)
+    throw new RecordsError(inner.message, {
+      cause: failure,
+      isTaken: (inner as NodeJS.ErrnoException).code === 'LEVEL_LOCKED',
+    })
+  }
+}

@@ -1,0 +1,411 @@
+/** Finding entries by key, and walking them in order: by slot, then by hash.
+ *
+ *  Each slot has a directory of 2^depth cells, and the first `depth` bits of a hash choose the cell. A cell points to a page, a
+ *  short list of hashes and of the addresses of the entries with these hashes; neighbouring cells share a page until it is full and
+ *  splits in two (extendible hashing). So nothing is ever rehashed: growth is the split of one page of some sixteen entries, now and
+ *  then the doubling of one slot's directory.
+ *
+ *  What the order buys: the keys of a slot are together; and a position (slot and hash) divides the keys into those before and those
+ *  after it whatever is added, removed or moved meanwhile. SCAN's cursor is such a position, and so is how far a cut has come. */
+import { SLOT_COUNT } from '../lib/base/brand.ts'
+import { type Address, type Arena, SEGMENT_BITS, UNIT_MASK } from './arena.ts'
+import { FLAGS, KEY_LENGTH, keyOffset } from './entry.ts'
+import { Roll } from './roll.ts'
+
+/** A place in the order of keys: slot x 2^32 + hash, 0 to END. */
+export type Position = number
+
+const HASHES = 2 ** 32
+export const END: Position = SLOT_COUNT * HASHES
+
+/** The position of keys with this slot and hash. */
+export const positionOf = (slot: number, hash: number): Position => slot * HASHES + (hash >>> 0)
+
+/** A page: these words, then a hash for each entry there is room for, then an address for each. */
+const COUNT = 0
+/** Room (entries) << 8 | depth: how many bits all its hashes have in common. */
+const SHAPE = 1
+const PLACE = 2
+/** The latest of its entries' stamps, or later. */
+const STAMP = 3
+const HEAD = 4
+
+/** A page that is full splits from this size on; below it, it is made larger by a step. */
+const FULL = 16
+const STEP = 4
+/** Two halves become one page again when they have no more than this together. */
+const MERGED = 8
+/** A directory doubles only when there are as many entries for each cell: hashes that agree in their first bits by bad luck or
+ *  bad intent make a page larger instead. */
+const KEYS_PER_CELL = 8
+
+/** What is known of a slot: the address of its directory or, at depth 0, of its only page; then as follows. */
+const SLOT_WORDS = 4
+const ROOT = 0
+const DEPTH = 1
+const KEYS = 2
+const CHANGED = 3
+
+/** A directory: how many pages use all its bits, an unused word, then the cells. */
+const CELLS = 2
+const directoryBytes = (depth: number): number => (CELLS + 2 ** depth) * 4
+
+/** From here on comparing natively is worth the call. */
+const LONG_KEY = 128
+
+export class Table {
+  readonly #arena: Arena
+  readonly #slots = new Int32Array(SLOT_COUNT * SLOT_WORDS)
+  readonly #pages = new Roll()
+  size = 0
+  /** Where the last search ended: a page, and the entry's place in it. */
+  #page: Address = 0
+  #place = 0
+  /** No page has ever had more room. */
+  #widest = STEP
+
+  constructor(arena: Arena) {
+    this.#arena = arena
+  }
+
+  /** Number of keys of a slot. */
+  countInSlot(slot: number): number {
+    return this.#slots[slot * SLOT_WORDS + KEYS]!
+  }
+
+  /** The entry of a key, which is then the current one, or 0. */
+  find(slot: number, hash: number, bytes: Buffer, start: number, end: number): Address {
+    const page = this.#pageOf(slot, hash)
+    if (page === 0) return 0
+    const words = this.#arena.words[page >>> SEGMENT_BITS]!
+    const at = (page & UNIT_MASK) << 1
+    const first = at + HEAD
+    const last = first + words[at + COUNT]!
+    for (let i = first; i < last; i++) {
+      if (words[i] !== hash) continue
+      const entry = words[i + (words[at + SHAPE]! >>> 8)]!
+      if (!this.#hasKey(entry, bytes, start, end)) continue
+      this.#page = page
+      this.#place = i - first
+      return entry
+    }
+    return 0
+  }
+
+  #hasKey(entry: Address, bytes: Buffer, start: number, end: number): boolean {
+    const segment = entry >>> SEGMENT_BITS
+    const words = this.#arena.words[segment]!
+    const at = (entry & UNIT_MASK) << 1
+    const length = end - start
+    if (words[at + KEY_LENGTH] !== length) return false
+    const theirs = this.#arena.bytes[segment]!
+    const from = (at << 2) + keyOffset(words[at + FLAGS]!)
+    if (length > LONG_KEY) return theirs.compare(bytes, start, end, from, from + length) === 0
+    for (let i = 0; i < length; i++) if (theirs[from + i] !== bytes[start + i]) return false
+    return true
+  }
+
+  /** Adds an entry whose key is not there yet; it is then the current one. */
+  insert(slot: number, hash: number, entry: Address): void {
+    const page = this.#pageWithRoom(slot, hash)
+    const words = this.#arena.words[page >>> SEGMENT_BITS]!
+    const at = (page & UNIT_MASK) << 1
+    const place = words[at + COUNT]!++
+    words[at + HEAD + place] = hash
+    words[at + HEAD + (words[at + SHAPE]! >>> 8) + place] = entry
+    this.#slots[slot * SLOT_WORDS + KEYS]!++
+    this.size++
+    this.#page = page
+    this.#place = place
+  }
+
+  /** The current entry has moved. */
+  move(entry: Address): void {
+    const page = this.#page
+    const words = this.#arena.words[page >>> SEGMENT_BITS]!
+    const at = (page & UNIT_MASK) << 1
+    words[at + HEAD + (words[at + SHAPE]! >>> 8) + this.#place] = entry
+  }
+
+  /** The current entry, of this slot, has changed in this epoch. */
+  stamp(slot: number, epoch: number): void {
+    this.#arena.words[this.#page >>> SEGMENT_BITS]![((this.#page & UNIT_MASK) << 1) + STAMP] = epoch
+    this.#slots[slot * SLOT_WORDS + CHANGED] = epoch
+  }
+
+  /** Removes the current entry, which has this slot and hash. */
+  remove(slot: number, hash: number): void {
+    const page = this.#page
+    const words = this.#arena.words[page >>> SEGMENT_BITS]!
+    const at = (page & UNIT_MASK) << 1
+    const room = words[at + SHAPE]! >>> 8
+    const place = at + HEAD + this.#place
+    const count = --words[at + COUNT]!
+    words[place] = words[at + HEAD + count]!
+    words[place + room] = words[at + HEAD + count + room]!
+    this.#slots[slot * SLOT_WORDS + KEYS]!--
+    this.size--
+    this.#shrink(slot, hash, page)
+  }
+
+  /** Adds to `found` the entries from `from` to the end of the page that covers it, and returns where the next page begins.
+   *  Slots and pages in which nothing was changed after epoch `since` are left out. At `end`, where a slot must begin, it is over. */
+  collect(from: Position, end: Position, since: number, found: Address[]): Position {
+    let slot = Math.floor(from / HASHES)
+    let hash = from | 0
+    const until = Math.floor(end / HASHES)
+    while (slot < until && !this.#isWorthwhile(slot, since)) {
+      slot++
+      hash = 0
+    }
+    if (slot >= until) return end
+    const page = this.#pageOf(slot, hash)
+    const words = this.#arena.words[page >>> SEGMENT_BITS]!
+    const at = (page & UNIT_MASK) << 1
+    const depth = words[at + SHAPE]! & 0xff
+    const room = words[at + SHAPE]! >>> 8
+    if (words[at + STAMP]! > since)
+      for (let i = at + HEAD; i < at + HEAD + words[at + COUNT]!; i++)
+        if (words[i]! >>> 0 >= hash >>> 0) found.push(words[i + room]!)
+    return slot * HASHES + (depth === 0 ? HASHES : ((hash >>> (32 - depth)) + 1) * 2 ** (32 - depth))
+  }
+
+  #isWorthwhile(slot: number, since: number): boolean {
+    return this.#slots[slot * SLOT_WORDS + KEYS]! > 0 && this.#slots[slot * SLOT_WORDS + CHANGED]! > since
+  }
+
+  /** An entry drawn at random, all alike; there must be one. */
+  draw(float: () => number): Address {
+    for (let tries = 0; tries < DRAWS; tries++) {
+      const page = this.#pages.at(Math.floor(float() * this.#pages.size))
+      const words = this.#arena.words[page >>> SEGMENT_BITS]!
+      const at = (page & UNIT_MASK) << 1
+      const place = Math.floor(float() * this.#widest)
+      if (place < words[at + COUNT]!) return words[at + HEAD + (words[at + SHAPE]! >>> 8) + place]!
+    }
+    const found: Address[] = []
+    for (let from: Position = 0; found.length === 0; ) from = this.collect(from, END, 0, found)
+    return found[0]!
+  }
+
+  // --- pages -----------------------------------------------------------------------------------------------------------
+
+  #pageOf(slot: number, hash: number): Address {
+    const root = this.#slots[slot * SLOT_WORDS]!
+    const depth = this.#slots[slot * SLOT_WORDS + DEPTH]!
+    if (depth === 0) return root
+    return this.#arena.words[root >>> SEGMENT_BITS]![((root & UNIT_MASK) << 1) + CELLS + (hash >>> (32 - depth))]!
+  }
+
+  #pageWithRoom(slot: number, hash: number): Address {
+    for (;;) {
+      const page = this.#pageOf(slot, hash)
+      if (page === 0) return this.#create(slot, hash, 0, STEP)
+      const words = this.#arena.words[page >>> SEGMENT_BITS]!
+      const at = (page & UNIT_MASK) << 1
+      const count = words[at + COUNT]!
+      if (count < words[at + SHAPE]! >>> 8) return page
+      if (count < FULL || !this.#split(slot, hash, page))
+        return this.#resize(slot, hash, page, count + Math.max(STEP, (count >> 2) & -STEP))
+    }
+  }
+
+  /** A new page without entries, put where pages with this slot, hash and depth belong. */
+  #create(slot: number, hash: number, depth: number, room: number): Address {
+    const page = this.#arena.allocate(pageBytes(room))
+    const words = this.#arena.words[page >>> SEGMENT_BITS]!
+    const at = (page & UNIT_MASK) << 1
+    words[at + COUNT] = 0
+    words[at + SHAPE] = (room << 8) | depth
+    words[at + PLACE] = this.#pages.add(page)
+    words[at + STAMP] = 0
+    if (room > this.#widest) this.#widest = room
+    this.#put(slot, hash, depth, page)
+    return page
+  }
+
+  /** Points all cells that a page of this depth covers to it. */
+  #put(slot: number, hash: number, depth: number, page: Address): void {
+    const root = this.#slots[slot * SLOT_WORDS]!
+    const bits = this.#slots[slot * SLOT_WORDS + DEPTH]!
+    if (bits === 0) {
+      this.#slots[slot * SLOT_WORDS + ROOT] = page
+      return
+    }
+    const cells = 1 << (bits - depth)
+    const first = ((root & UNIT_MASK) << 1) + CELLS + ((hash >>> (32 - bits)) & -cells)
+    this.#arena.words[root >>> SEGMENT_BITS]!.fill(page, first, first + cells)
+  }
+
+  #free(page: Address): void {
+    const words = this.#arena.words[page >>> SEGMENT_BITS]!
+    const at = (page & UNIT_MASK) << 1
+    const place = words[at + PLACE]!
+    const moved = this.#pages.remove(place)
+    if (moved !== 0) this.#arena.words[moved >>> SEGMENT_BITS]![((moved & UNIT_MASK) << 1) + PLACE] = place
+    this.#arena.free(page, pageBytes(words[at + SHAPE]! >>> 8))
+  }
+
+  /** Gives a page another size; returns its new address. */
+  #resize(slot: number, hash: number, page: Address, room: number): Address {
+    const depth = this.#arena.words[page >>> SEGMENT_BITS]![((page & UNIT_MASK) << 1) + SHAPE]! & 0xff
+    const other = this.#create(slot, hash, depth, room)
+    this.#pour(page, other)
+    this.#free(page)
+    return other
+  }
+
+  /** Adds all entries of one page to another. */
+  #pour(from: Address, to: Address): void {
+    const source = this.#arena.words[from >>> SEGMENT_BITS]!
+    const start = (from & UNIT_MASK) << 1
+    const room = source[start + SHAPE]! >>> 8
+    const words = this.#arena.words[to >>> SEGMENT_BITS]!
+    const at = (to & UNIT_MASK) << 1
+    const gap = words[at + SHAPE]! >>> 8
+    let end = at + HEAD + words[at + COUNT]!
+    for (let i = start + HEAD; i < start + HEAD + source[start + COUNT]!; i++, end++) {
+      words[end] = source[i]!
+      words[end + gap] = source[i + room]!
+    }
+    words[at + COUNT] = end - at - HEAD
+    words[at + STAMP] = Math.max(words[at + STAMP]!, source[start + STAMP]!)
+  }
+
+  /** Distributes the entries of a full page to two; false when the directory has not enough bits and should not get more. */
+  #split(slot: number, hash: number, page: Address): boolean {
+    const words = this.#arena.words[page >>> SEGMENT_BITS]!
+    const at = (page & UNIT_MASK) << 1
+    const depth = words[at + SHAPE]! & 0xff
+    if (depth === this.#slots[slot * SLOT_WORDS + DEPTH] && !this.#double(slot)) return false
+    const room = words[at + SHAPE]! >>> 8
+    const end = at + HEAD + words[at + COUNT]!
+    const bit = 1 << (31 - depth)
+    let ones = 0
+    for (let i = at + HEAD; i < end; i++) if ((words[i]! & bit) !== 0) ones++
+    const zero = this.#create(slot, hash & ~bit, depth + 1, roomFor(words[at + COUNT]! - ones))
+    const one = this.#create(slot, hash | bit, depth + 1, roomFor(ones))
+    for (let i = at + HEAD; i < end; i++)
+      this.#append((words[i]! & bit) === 0 ? zero : one, words[i]!, words[i + room]!)
+    for (const half of [zero, one])
+      this.#arena.words[half >>> SEGMENT_BITS]![((half & UNIT_MASK) << 1) + STAMP] = words[at + STAMP]!
+    this.#free(page)
+    this.#countDeep(slot, depth + 1, 2)
+    return true
+  }
+
+  #append(page: Address, hash: number, entry: Address): void {
+    const words = this.#arena.words[page >>> SEGMENT_BITS]!
+    const at = (page & UNIT_MASK) << 1
+    const i = at + HEAD + words[at + COUNT]!++
+    words[i] = hash
+    words[i + (words[at + SHAPE]! >>> 8)] = entry
+  }
+
+  /** After a removal: a page without need for its room becomes smaller, two halves become one again. */
+  #shrink(slot: number, hash: number, from: Address): void {
+    let page = from
+    for (;;) {
+      const words = this.#arena.words[page >>> SEGMENT_BITS]!
+      const at = (page & UNIT_MASK) << 1
+      const count = words[at + COUNT]!
+      const depth = words[at + SHAPE]! & 0xff
+      if (depth === 0) {
+        if (count === 0) {
+          this.#put(slot, hash, 0, 0)
+          this.#free(page)
+          return
+        }
+        break
+      }
+      const twin = this.#pageOf(slot, hash ^ (1 << (32 - depth)))
+      const twinWords = this.#arena.words[twin >>> SEGMENT_BITS]!
+      const twinAt = (twin & UNIT_MASK) << 1
+      const sum = count + twinWords[twinAt + COUNT]!
+      if ((twinWords[twinAt + SHAPE]! & 0xff) !== depth || sum > MERGED) break
+      const whole = this.#create(slot, hash, depth - 1, roomFor(sum + 1))
+      this.#pour(page, whole)
+      this.#pour(twin, whole)
+      this.#free(page)
+      this.#free(twin)
+      this.#countDeep(slot, depth, -2)
+      page = whole
+    }
+    const words = this.#arena.words[page >>> SEGMENT_BITS]!
+    const at = (page & UNIT_MASK) << 1
+    const room = words[at + SHAPE]! >>> 8
+    if (room - words[at + COUNT]! >= 2 * STEP) this.#resize(slot, hash, page, room - STEP)
+  }
+
+  // --- directories -----------------------------------------------------------------------------------------------------
+
+  /** Gives a slot's directory one bit more; false when it is large enough for its keys. */
+  #double(slot: number): boolean {
+    const at = slot * SLOT_WORDS
+    const depth = this.#slots[at + DEPTH]!
+    if (2 ** depth * KEYS_PER_CELL > this.#slots[at + KEYS]!) return false
+    const { words, root, start } = this.#directory(slot)
+    const cells = this.#rebase(slot, depth + 1)
+    const fresh = this.#arena.words[this.#slots[at]! >>> SEGMENT_BITS]!
+    fresh[cells - CELLS] = 0
+    if (depth === 0) fresh.fill(root, cells, cells + 2)
+    else {
+      for (let i = 0; i < 2 ** depth; i++) fresh[cells + 2 * i] = fresh[cells + 2 * i + 1] = words[start + i]!
+      this.#arena.free(root, directoryBytes(depth))
+    }
+    return true
+  }
+
+  /** Takes one bit from a slot's directory, of which no page makes use. */
+  #halve(slot: number): void {
+    const at = slot * SLOT_WORDS
+    const depth = this.#slots[at + DEPTH]!
+    const { words, root, start } = this.#directory(slot)
+    if (depth === 1) {
+      this.#slots[at] = words[start]!
+      this.#slots[at + DEPTH] = 0
+    } else {
+      const cells = this.#rebase(slot, depth - 1)
+      const fresh = this.#arena.words[this.#slots[at]! >>> SEGMENT_BITS]!
+      let deep = 0
+      for (let i = 0; i < 2 ** (depth - 1); i++) {
+        const page = words[start + 2 * i]!
+        fresh[cells + i] = page
+        if ((this.#arena.words[page >>> SEGMENT_BITS]![((page & UNIT_MASK) << 1) + SHAPE]! & 0xff) === depth - 1) deep++
+      }
+      fresh[cells - CELLS] = deep
+    }
+    this.#arena.free(root, directoryBytes(depth))
+    if (depth > 1) this.#countDeep(slot, depth - 1, 0)
+  }
+
+  /** A slot's directory, and the word where its cells begin. */
+  #directory(slot: number): { words: Int32Array; root: Address; start: number } {
+    const root = this.#slots[slot * SLOT_WORDS]!
+    return { words: this.#arena.words[root >>> SEGMENT_BITS]!, root, start: ((root & UNIT_MASK) << 1) + CELLS }
+  }
+
+  /** Makes a new directory the slot's; returns the word where its cells begin. */
+  #rebase(slot: number, depth: number): number {
+    const directory = this.#arena.allocate(directoryBytes(depth))
+    this.#slots[slot * SLOT_WORDS] = directory
+    this.#slots[slot * SLOT_WORDS + DEPTH] = depth
+    return ((directory & UNIT_MASK) << 1) + CELLS
+  }
+
+  /** So many pages more have this depth: a directory with more bits than any of its pages uses is halved. */
+  #countDeep(slot: number, depth: number, change: number): void {
+    if (depth !== this.#slots[slot * SLOT_WORDS + DEPTH]) return
+    const { words, start } = this.#directory(slot)
+    words[start - CELLS]! += change
+    if (words[start - CELLS] === 0) this.#halve(slot)
+  }
+}
+
+/** How often an unlucky draw is repeated. */
+const DRAWS = 1000
+
+const pageBytes = (room: number): number => (HEAD + 2 * room) * 4
+
+/** Room for so many entries: a multiple of the step, and never none. */
+const roomFor = (count: number): number => Math.max(STEP, (count + STEP - 1) & -STEP)

@@ -1,0 +1,96 @@
+/** SORT: what a real server answers and stores. */
+import fc from 'fast-check'
+import { Beside } from '../support/beside-redis.ts'
+import { Differential, type Request, requests } from '../support/differential.ts'
+import { stopEverything } from '../support/process.ts'
+
+const number = fc.constantFrom('1', '2', '10', '-3', '1.5', '1e2', ' 4', 'inf', '0x10', '')
+const name = fc.constantFrom('a', 'b', 'B', 'ab', '10', '9', '\u00ff')
+const element = fc.oneof({ weight: 3, arbitrary: number }, { weight: 1, arbitrary: name })
+/** Of each type; where two elements of a set weigh the same their order is their own, so it can be compared. */
+const key = fc.constantFrom('list', 'list', 'names', 'set', 'zset', 'text', 'missing')
+const option = fc.oneof(
+  fc.constantFrom<Request>(['ASC'], ['desc'], ['ALPHA'], ['alpha'], ['foo'], ['LIMIT', '1'], ['BY'], ['STORE']),
+  fc.tuple(
+    fc.constantFrom('limit', 'LIMIT'),
+    fc.integer({ min: -2, max: 4 }),
+    fc.constantFrom('-1', '0', '2', '9', 'x'),
+  ),
+  fc.tuple(fc.constantFrom('get', 'GET'), fc.constantFrom('#', 'w_*', 'h_*->f', 'h_*->', 'h*->g', 'none', '*', '->*')),
+)
+const by = fc.constantFrom<Request>([], [], ['BY', 'w_*'], ['by', 'h_*->f'], ['BY', 'missing_*'], ['BY', '#'])
+const numeric: fc.Arbitrary<Request> = fc
+  .tuple(fc.constantFrom('SORT', 'sort', 'SORT_RO'), key, by, fc.array(option, { maxLength: 3 }))
+  .map(([command, from, how, options]) => [command, from, ...how, ...options.flat()])
+const unsorted: fc.Arbitrary<Request> = fc
+  .tuple(fc.constantFrom('list', 'names', 'zset', 'missing'), fc.array(option, { maxLength: 3 }))
+  .map(([from, options]) => ['SORT', from, 'BY', 'nosort', ...options.flat()])
+const stored: fc.Arbitrary<Request> = fc
+  .tuple(key, by, fc.array(option, { maxLength: 2 }), fc.constantFrom('stored', 'list', 'text'))
+  .map(([from, how, options, to]) => ['SORT', from, ...how, ...options.flat(), 'STORE', to])
+const unsortedSet: fc.Arbitrary<Request> = fc
+  .constantFrom('ASC', 'DESC')
+  .map((order) => ['SORT', 'set', 'BY', 'nosort', order, 'STORE', 'stored'])
+
+const FILL = requests([
+  ['rpush', 'list', element, element, element],
+  ['rpush', 'names', name, name],
+  ['sadd', 'set', element, element, element],
+  ['zadd', 'zset', '1', element, '2', element, '3', element],
+  ['hset', fc.constantFrom('h_1', 'h_10', 'h_a', 'h1'), fc.constantFrom('f', 'g'), number],
+  ['set', fc.constantFrom('w_1', 'w_2', 'w_10', 'w_a', 'w_', 'text'), element],
+  ['del', fc.constantFrom('list', 'names', 'set', 'zset')],
+  ['lrange', 'stored', '0', '-1'],
+  ['lrange', 'list', '0', '-1'],
+  ['type', 'stored'],
+])
+
+describe('SORT answers as redis-server 7.0 does', function () {
+  this.timeout(60_000)
+  let both: Differential
+  before(async () => {
+    both = await Differential.start()
+  })
+  after(stopEverything)
+
+  const sequence = fc.array(
+    fc.oneof(
+      { weight: 3, arbitrary: FILL },
+      { weight: 2, arbitrary: numeric },
+      unsorted,
+      { weight: 2, arbitrary: stored },
+      unsortedSet,
+    ),
+    { minLength: 20, maxLength: 60 },
+  )
+
+  for (const protocol of [2, 3] as const)
+    it(`whatever it is asked for, in RESP${protocol}`, () =>
+      fc.assert(
+        fc.asyncProperty(sequence, (all) => both.compare(all, protocol)),
+        { numRuns: 60 },
+      ))
+
+  it('and tells replicas what it stored', () =>
+    fc.assert(
+      fc.asyncProperty(sequence, (all) => both.compareStreams(all)),
+      { numRuns: 20 },
+    ))
+})
+
+describe('SORT', () => {
+  let beside: Beside
+  before(async () => {
+    beside = await Beside.start()
+  })
+  after(stopEverything)
+
+  it('has the keys it names: where it reads and, last named, where it stores', () =>
+    beside.session([
+      'COMMAND GETKEYS sort a',
+      'COMMAND GETKEYS sort a BY store GET store LIMIT store store STORE b',
+      'COMMAND GETKEYS sort a STORE b STORE c',
+      'COMMAND GETKEYSANDFLAGS sort a STORE b',
+      'COMMAND GETKEYS sort_ro a BY w_*',
+    ]))
+})
