@@ -78,7 +78,8 @@ export const configContainer: Command = {
       summary: 'Reset the stats returned by INFO',
       complexity: 'O(1)',
       run({ server, reply }) {
-        server.forgetStats()
+        server.stats.reset()
+        server.commands.resetStats()
         reply.ok()
       },
     },

@@ -13,6 +13,7 @@ import { dumpCommands } from './dump.ts'
 import { expireCommands } from './expire.ts'
 import { genericCommands } from './generic.ts'
 import { hashCommands } from './hash.ts'
+import { hyperloglogCommands } from './hyperloglog.ts'
 import { listCommands } from './list.ts'
 import { listMoveCommands } from './list-move.ts'
 import { listPopCommands } from './list-pop.ts'
@@ -49,6 +50,7 @@ export const FAMILIES: readonly (readonly Command[])[] = [
   listCommands,
   listMoveCommands,
   listPopCommands,
+  hyperloglogCommands,
   pubsubCommands,
   replicationCommands,
   serverCommands,

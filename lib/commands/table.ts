@@ -59,6 +59,11 @@ export class CommandTable {
     const entry = this.entries.get(name!)
     return sub === undefined ? entry : entry?.subcommands?.get(sub)
   }
+
+  /** Sets the counters of every command back. */
+  resetStats(): void {
+    for (const entry of this.entries.values()) resetStats(entry)
+  }
 }
 
 function createEntry(command: Command, parent: CommandEntry | undefined, name = command.name): CommandEntry {
@@ -75,6 +80,14 @@ function createEntry(command: Command, parent: CommandEntry | undefined, name = 
   if (command.subcommands !== undefined)
     entry.subcommands = new Map(command.subcommands.map((sub) => [sub.name, createEntry(sub, entry)]))
   return entry
+}
+
+function resetStats({ stats, subcommands }: CommandEntry): void {
+  stats.calls = 0
+  stats.micros = 0
+  stats.rejected = 0
+  stats.failed = 0
+  for (const entry of subcommands?.values() ?? []) resetStats(entry)
 }
 
 function bucketOf(bytes: Uint8Array, start: number, end: number): number {

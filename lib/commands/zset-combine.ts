@@ -132,8 +132,8 @@ const orZero = (score: number): number => (Number.isNaN(score) ? 0 : score)
 
 const AGGREGATES: ReadonlyMap<string, Aggregate> = new Map<string, Aggregate>([
   ['sum', (a, b) => orZero(a + b)],
-  ['min', (a, b) => (b < a ? b : a)],
-  ['max', (a, b) => (b > a ? b : a)],
+  ['min', Math.min],
+  ['max', Math.max],
 ])
 
 interface Request {

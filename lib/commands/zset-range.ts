@@ -268,12 +268,12 @@ function readRanks(argv: Argv, at: number, by: By, reversed = false): Locate {
 }
 
 interface RangeOptions {
-  by: By
-  reversed: boolean
-  withScores: boolean
-  offset: number
+  readonly by: By
+  readonly reversed: boolean
+  readonly withScores: boolean
+  readonly offset: number
   /** -1: all. */
-  limit: number
+  readonly limit: number
 }
 
 /** What the name of a command has decided already. */
@@ -281,23 +281,27 @@ type Decided = Partial<Pick<RangeOptions, 'by' | 'reversed'>>
 
 /** Reads the options from argument `from` on. */
 function readOptions(argv: Argv, from: number, decided: Decided, forStore: boolean): RangeOptions {
-  const options: RangeOptions = { by: 'rank', reversed: false, withScores: false, offset: 0, limit: -1, ...decided }
+  let { by, reversed }: Decided = decided
+  let withScores = false
+  let offset = 0
+  let limit = -1
   for (let i = from; i < argv.count; i++) {
     const name = argv.word(i)
-    if (name === 'withscores' && !forStore) options.withScores = true
+    if (name === 'withscores' && !forStore) withScores = true
     else if (name === 'limit' && i + 2 < argv.count) {
-      options.offset = position(argv, ++i)
-      options.limit = position(argv, ++i)
-    } else if (name === 'rev' && decided.reversed === undefined) options.reversed = true
-    else if (name === 'byscore' && decided.by === undefined) options.by = 'score'
-    else if (name === 'bylex' && decided.by === undefined) options.by = 'member'
+      offset = position(argv, ++i)
+      limit = position(argv, ++i)
+    } else if (name === 'rev' && reversed === undefined) reversed = true
+    else if (name === 'byscore' && by === undefined) by = 'score'
+    else if (name === 'bylex' && by === undefined) by = 'member'
     else throw SYNTAX
   }
-  if (options.limit !== -1 && options.by === 'rank')
+  by ??= 'rank'
+  if (limit !== -1 && by === 'rank')
     throw fail('syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX')
-  if (options.withScores && options.by === 'member')
+  if (withScores && by === 'member')
     throw fail('syntax error, WITHSCORES not supported in combination with BYLEX')
-  return options
+  return { by, reversed: reversed ?? false, withScores, offset, limit }
 }
 
 /** The part of a range that LIMIT leaves. */

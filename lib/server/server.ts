@@ -283,10 +283,10 @@ export class Server {
     this.flushLater(client)
   }
 
-  /** CONFIG RESETSTAT, and the end of loading. */
+  /** What was counted so far, while the data set was loaded, is nobody's traffic. */
   forgetStats(): void {
     this.stats.reset()
-    for (const entry of this.commands.entries.values()) resetStats(entry)
+    this.commands.resetStats()
   }
 
   refreshClock(): void {
@@ -358,14 +358,6 @@ export class Server {
     client.multi = undefined
     this.watches.forget(client)
   }
-}
-
-function resetStats({ stats, subcommands }: CommandEntry): void {
-  stats.calls = 0
-  stats.micros = 0
-  stats.rejected = 0
-  stats.failed = 0
-  for (const entry of subcommands?.values() ?? []) resetStats(entry)
 }
 
 const ENDED_BY_DEMOTION: ReadonlySet<Blocked['kind']> = new Set(['wait', 'key'])

@@ -77,6 +77,16 @@ describe('hash commands answer like redis-server 7.0', function () {
   it('packed', () => agree({}, 120))
   it('on both sides of the limits', () => agree(SMALL, 120))
 
+  it('and DUMP packed ones byte for byte', async () => {
+    const both = await Differential.start({ rdbcompression: 'no', 'hash-max-listpack-value': '10000' })
+    await fc.assert(
+      fc.asyncProperty(fc.array(HASHES, { minLength: 20, maxLength: 60, size: 'max' }), (all) =>
+        both.compare(all.flatMap((request) => [request, ['dump', 'h']])),
+      ),
+      { numRuns: 40 },
+    )
+  })
+
   it('and tell replicas the same', async () => {
     const both = await Differential.start(SMALL)
     await fc.assert(

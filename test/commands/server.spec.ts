@@ -63,16 +63,43 @@ describe('server commands', () => {
     assert.deepEqual(replicated(), ['SELECT 0', 'FLUSHALL', 'SELECT 2', 'FLUSHDB ASYNC', 'SWAPDB 0 1'])
   })
 
-  it('say clearly that there is no disk', () => {
+  it('save at once, and count from there', () => {
+    const ours = new InProcess()
+    const one = ours.connect()
+    one.call('SET', 'a', '1')
+    assert.match(one.outcome('INFO', 'persistence'), /rdb_changes_since_last_save:1\r/)
+    assert.equal(one.outcome('SAVE'), 'OK')
+    assert.equal(ours.disk.files.get('/dump.rdb')?.toString('latin1', 0, 9), 'REDIS0010')
+    assert.match(one.outcome('INFO', 'persistence'), /rdb_changes_since_last_save:0\r/)
+    assert.ok(Number(one.outcome('LASTSAVE')) > 1_700_000_000)
+  })
+
+  it('save in the background, one at a time', () => {
     const one = new InProcess().connect()
-    for (const command of ['SAVE', 'BGSAVE', 'BGREWRITEAOF'])
-      assert.match(one.outcome(command), /^ERR this node keeps its data in memory only/)
+    assert.equal(one.outcome('BGSAVE'), 'Background saving started')
+    assert.equal(one.outcome('BGSAVE'), 'ERR Background save already in progress')
+    assert.equal(one.outcome('SAVE'), 'ERR Background save already in progress')
+  })
+
+  it('accept no writes, nor PING, while snapshots fail', () => {
+    const ours = new InProcess()
+    const one = ours.connect()
+    ours.disk.isFull = true
+    assert.equal(one.outcome('SAVE'), 'ERR')
+    for (const command of [['SET', 'a', '1'], ['PING']])
+      assert.match(one.outcome(...command), /^MISCONF Redis is configured to save RDB snapshots, but it's currently/)
+    assert.equal(one.outcome('GET', 'a'), 'null')
+    ours.disk.isFull = false
+    assert.equal(one.outcome('SAVE'), 'OK')
+    assert.equal(one.outcome('SET', 'a', '1'), 'OK')
   })
 
   it('shut down, but not after a save that cannot be', () => {
     const ours = new InProcess()
     const one = ours.connect()
+    ours.disk.isFull = true
     assert.equal(one.outcome('SHUTDOWN', 'SAVE'), 'ERR Errors trying to SHUTDOWN. Check logs.')
+    assert.equal(one.outcome('SHUTDOWN'), 'ERR Errors trying to SHUTDOWN. Check logs.')
     assert.ok(!ours.stopped)
     one.raw(Buffer.from('SHUTDOWN NOSAVE NOW\r\n'))
     assert.ok(ours.stopped)

@@ -108,12 +108,6 @@ describe('a configuration', () => {
     assert.match(config.set([['slave-priority', '1']])!, /'slave-priority'/)
   })
 
-  it('refuses to promise an append-only file', () => {
-    const config = createConfig()
-    assert.match(config.set([['appendonly', 'yes']])!, /'appendonly'\) - appendonly is not available yet: set it to no/)
-    assert.equal(config.set([['appendonly', 'no']]), undefined)
-  })
-
   it('sets protected directives when it may', () => {
     const config = createConfig('/')
     assert.match(config.set([['dir', 'tmp']])!, /can't set protected config$/)
@@ -135,12 +129,8 @@ describe('a configuration', () => {
     const config = createConfig()
     config.give('io-threads', ['4'])
     config.give('activerehashing', ['yes'])
-    config.give('save', ['900', '1'])
-    assert.deepEqual(config.takeNotices(), [
-      'io-threads: accepted for compatibility, has no effect here',
-      'save: snapshots are not written yet; the data set is kept in memory and by replicas',
-    ])
-    config.set([['save', '60 1']])
+    assert.deepEqual(config.takeNotices(), ['io-threads: accepted for compatibility, has no effect here'])
+    config.give('io-threads', ['5'])
     config.set([['activedefrag', 'yes']])
     assert.deepEqual(config.takeNotices(), ['activedefrag: accepted for compatibility, has no effect here'])
     assert.deepEqual(config.takeNotices(), [])

@@ -137,10 +137,6 @@ describe('a configuration file', () => {
 
   it('does not start with what cannot be kept', () => {
     assert.match(
-      reportOf(() => load('appendonly yes')),
-      /appendonly is not available yet: set it to no/,
-    )
-    assert.match(
       reportOf(() => load('loadmodule /m.so')),
       /modules are native code/,
     )

@@ -4,6 +4,7 @@ import type { Millis } from '../../lib/base/brand.ts'
 import { createLog } from '../../lib/base/log.ts'
 import { Journal, type SyncPolicy } from '../../store/journal.ts'
 import { Segments } from '../../store/segments.ts'
+import { eventually } from '../support/eventually.ts'
 import { FaultyDisk, HEAD, joined, newFolder, removeFolders } from './disks.ts'
 
 const bytes = (text: string): Buffer[] => [Buffer.from(text)]
@@ -19,11 +20,9 @@ function setUp(policy: SyncPolicy) {
   return { disk, segments, journal, lines, clock }
 }
 
-/** Lets what runs in the background come to its end. */
-async function settled(until: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000 && !until(); i++) await new Promise((done) => setImmediate(done))
-  assert.ok(until())
-}
+/** Lets what the disk does in the background come to its end. */
+const settled = (until: () => boolean): Promise<boolean> =>
+  eventually(until, { what: 'the disk is done', withinMs: 10_000 })
 
 describe('the journal', () => {
   afterEach(removeFolders)

@@ -64,6 +64,8 @@ const LENIENT: ReadonlyMap<string, (ours: Value, theirs: Value) => boolean> = ne
   ['sdiff', sameMembers],
   ['spop', sameMembers],
   ['srandmember', sameShape],
+  ['zscan', sameMembers],
+  ['zrandmember', sameShape],
   ['randomkey', sameKind],
 ])
 

@@ -5,10 +5,13 @@ import { systemRandom } from '../../lib/base/random.ts'
 import { FAMILIES } from '../../lib/commands/families.ts'
 import { CommandTable } from '../../lib/commands/table.ts'
 import { createConfig } from '../../lib/config.ts'
+import { Persistence } from '../../lib/persistence.ts'
+import { eagerCut } from '../../lib/persistence/eager-cut.ts'
 import { Replication } from '../../lib/replication/role.ts'
 import type { Client, Wire } from '../../lib/server/client.ts'
 import { Server } from '../../lib/server/server.ts'
 import { Keyspace } from '../../store/keyspace.ts'
+import { MemoryDisk } from './memory-disk.ts'
 import { type Argument, decode, encode, ReplyError, type Value } from './resp.ts'
 
 /** One connection to an in-process server. */
@@ -72,6 +75,7 @@ export class Wired {
 export class InProcess {
   readonly server: Server
   readonly log: string[] = []
+  readonly disk = new MemoryDisk()
   /** SHUTDOWN was accepted. */
   stopped = false
   #turnWanted = false
@@ -97,6 +101,17 @@ export class InProcess {
       server: () => this.server,
     })
     this.server = new Server({ config, log, commands: new CommandTable(FAMILIES), keyspace, replication })
+    this.server.persistence = new Persistence({
+      config,
+      log,
+      keyspace,
+      replication,
+      random: systemRandom,
+      openCut: () => ({ cut: eagerCut(keyspace), isWhole: true }),
+      server: () => this.server,
+      pid: 1,
+      disk: this.disk,
+    })
     this.server.host = {
       requestEndTurn: () => {
         this.#turnWanted = true

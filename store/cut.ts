@@ -1,0 +1,167 @@
+/** The keyspace exactly as it was at one instant, read in small slices while writes go on: for a full synchronisation, an RDB file,
+ *  a checkpoint. Nothing is copied when it is opened. A cut walks the keys in their order (by slot, then by hash), and whoever is about
+ *  to change or remove a key which the cut has not come to yet gives it that key first. So it costs memory only for what changes
+ *  before its turn. */
+import type { Address } from './arena.ts'
+import type { Entries } from './entries.ts'
+import { END, type Position } from './table.ts'
+import { copyValue, type Value } from './value.ts'
+
+/** One key as it was. */
+export interface CutEntry {
+  readonly db: number
+  readonly key: Buffer
+  /** Undefined: removed since the last checkpoint. A collection is only to be looked at before the next change of the keyspace. */
+  readonly value: Value | undefined
+  /** Unix milliseconds; 0 = never. */
+  readonly expireAt: number
+}
+
+/** How the cut ends for those who note what has changed since the last checkpoint. */
+export interface CutEnd {
+  /** Of the keys of the cut none counts as changed any more. */
+  commit(): void
+  /** They count as changed still. */
+  abandon(): void
+}
+
+/** What a cut is to see of one database. */
+export interface CutScope {
+  readonly db: number
+  readonly entries: Entries
+  /** Only entries changed after this epoch; 0: all. */
+  readonly since: number
+  /** Keys that were removed since the last checkpoint and are not there again, latin1. */
+  readonly removed: Iterable<string>
+}
+
+/** A cut's way through one database. It stays with the entries it began with: what is flushed or swapped away meanwhile is still read. */
+export class CutPart {
+  readonly #entries: Entries
+  readonly #db: number
+  readonly #since: number
+  readonly #epoch: number
+  readonly #out: CutEntry[]
+  readonly #found: Address[] = []
+  #position: Position = 0
+
+  /** The entries as they are now; what is read or given goes to `out`. */
+  constructor({ entries, db, since }: CutScope, out: CutEntry[]) {
+    this.#entries = entries
+    this.#db = db
+    this.#since = since
+    this.#out = out
+    this.#epoch = entries.epoch++
+    entries.cuts.push(this)
+  }
+
+  /** An entry is about to change. */
+  give(position: Position, at: Address): void {
+    if (position >= this.#position && this.#covers(at)) this.#take(at, true)
+  }
+
+  /** Goes on by at least one page; false at the end. */
+  advance(): boolean {
+    if (this.#position >= END) {
+      this.close()
+      return false
+    }
+    this.#position = this.#entries.table.collect(this.#position, END, this.#since, this.#found)
+    for (const at of this.#found) if (this.#covers(at)) this.#take(at, false)
+    this.#found.length = 0
+    return true
+  }
+
+  close(): void {
+    const { cuts } = this.#entries
+    const place = cuts.indexOf(this)
+    if (place >= 0) cuts.splice(place, 1)
+  }
+
+  /** Whether an entry is as it was when the cut was opened, and was changed after the last checkpoint. */
+  #covers(at: Address): boolean {
+    const stamp = this.#entries.stamp(at)
+    return stamp <= this.#epoch && stamp > this.#since
+  }
+
+  #take(at: Address, willChange: boolean): void {
+    const value = this.#entries.value(at)
+    this.#out.push({
+      db: this.#db,
+      key: this.#entries.keyBytes(at),
+      value: willChange ? copyValue(value) : value,
+      expireAt: this.#entries.expireAt(at),
+    })
+  }
+}
+
+export class Cut {
+  /** All keys are in it, and not only what has changed: nothing recorded before counts any more. */
+  readonly isWhole: boolean
+  readonly #end: CutEnd
+  readonly #removed: Iterator<readonly [db: number, name: string]>
+  #removalsLeft = true
+  readonly #parts: CutPart[]
+  /** What is ready to be read, from #at on. */
+  readonly #ready: CutEntry[] = []
+  #at = 0
+  #isOpen = true
+
+  constructor(scopes: readonly CutScope[], isWhole: boolean, end: CutEnd) {
+    this.isWhole = isWhole
+    this.#end = end
+    this.#removed = removals(scopes)
+    this.#parts = scopes.map((scope) => new CutPart(scope, this.#ready))
+  }
+
+  /** Up to `most` entries more, each key once; none at the end. Removed keys come first. */
+  read(most: number): CutEntry[] {
+    const gone = this.#readRemovals(most)
+    if (gone.length > 0) return gone
+    while (this.#ready.length - this.#at < most && this.#parts.length > 0)
+      if (!this.#parts[0]!.advance()) this.#parts.shift()
+    const entries = this.#ready.slice(this.#at, this.#at + most)
+    this.#at += entries.length
+    // What was read is let go in bulk: moving the rest each time would cost more than the reading.
+    if (this.#at > this.#ready.length / 2) {
+      this.#ready.splice(0, this.#at)
+      this.#at = 0
+    }
+    return entries
+  }
+
+  /** What was read is safe (the checkpoint is durable). */
+  commit(): void {
+    this.#close((end) => end.commit())
+  }
+
+  /** It is not, or nobody cares. */
+  abandon(): void {
+    this.#close((end) => end.abandon())
+  }
+
+  #readRemovals(most: number): CutEntry[] {
+    const entries: CutEntry[] = []
+    while (this.#removalsLeft && entries.length < most) {
+      const next = this.#removed.next()
+      if (next.done === true) this.#removalsLeft = false
+      else {
+        const [db, name] = next.value
+        entries.push({ db, key: Buffer.from(name, 'latin1'), value: undefined, expireAt: 0 })
+      }
+    }
+    return entries
+  }
+
+  #close(how: (end: CutEnd) => void): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    for (const part of this.#parts) part.close()
+    this.#parts.length = 0
+    how(this.#end)
+  }
+}
+
+function* removals(scopes: readonly CutScope[]): Generator<readonly [db: number, name: string], void> {
+  for (const { db, removed } of scopes) for (const name of removed) yield [db, name]
+}
