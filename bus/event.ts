@@ -34,6 +34,8 @@ export type Event =
   /** Somebody dialled us; the transport took the id from `allocateLinkId`. */
   | { readonly type: 'accepted'; readonly link: LinkId; readonly remoteIp: string; readonly localIp: string }
   | { readonly type: 'operator'; readonly operation: Operation }
+  /** The event-loop turn in which operators spoke is over: what they did is judged now. */
+  | { readonly type: 'turn-end' }
   /** PUBLISH or SPUBLISH by a client of ours. */
   | { readonly type: 'publish'; readonly sharded: boolean; readonly channel: Uint8Array; readonly message: Uint8Array }
   /** An option changed (announced names, ports, no-failover ...). */

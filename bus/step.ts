@@ -47,13 +47,16 @@ export function step(c: Cluster, event: Event, now: Millis): readonly Effect[] {
     case 'options-changed':
       refreshMyself(c)
       break
+    case 'turn-end':
+      break
     case 'loaded':
       claimLoadedSlots(c, event.slotsWithKeys)
       break
     default:
       unreachable(event) // a new event does not compile until it is handled
   }
-  if (c.stateDirty) evaluateState(c)
+  // What an operator does in one transaction (redis-cli deletes a slot and adds it back) is judged as a whole, at its end.
+  if (c.stateDirty && event.type !== 'operator') evaluateState(c)
   return takeEffects(c, answer)
 }
 

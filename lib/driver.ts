@@ -120,6 +120,10 @@ export class Driver implements ClusterDoor {
     return { error: `ERR error saving the cluster node config: ${(this.#saveError as Error).message}` }
   }
 
+  endTurn(): void {
+    if (this.view.stateDirty) this.feed({ type: 'turn-end' })
+  }
+
   publish(sharded: boolean, channel: Uint8Array, message: Uint8Array): void {
     this.feed({ type: 'publish', sharded, channel, message })
   }

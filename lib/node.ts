@@ -15,7 +15,6 @@ import { CommandTable } from './commands/table.ts'
 import { CLUSTER_DIRECTIVES, type Config, clusterOptions, type DirectiveName, tlsOptions } from './config.ts'
 import { type Cron, startCron } from './cron.ts'
 import { Driver, localFacts } from './driver.ts'
-import { eagerCut } from './persistence/eager-cut.ts'
 import { Persistence } from './persistence.ts'
 import { dialer } from './replication/dial.ts'
 import { Replication } from './replication/role.ts'
@@ -66,7 +65,6 @@ export class Node {
       keyspace,
       replication,
       random: systemRandom,
-      openCut: () => ({ cut: eagerCut(keyspace), isWhole: true }),
       server: () => this.server,
       pid: process.pid,
     })

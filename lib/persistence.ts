@@ -14,7 +14,7 @@ import type { Log } from './base/log.ts'
 import type { Random } from './base/random.ts'
 import type { Config } from './config.ts'
 import { ClientError, fail } from './errors.ts'
-import { AppendFile, type OpenCut } from './persistence/append-file.ts'
+import { AppendFile } from './persistence/append-file.ts'
 import { PersistenceError } from './persistence/error.ts'
 import { loadForeign } from './persistence/foreign.ts'
 import { type PersistenceRows, persistenceRows } from './persistence/info.ts'
@@ -41,7 +41,6 @@ export interface PersistenceParts {
   readonly keyspace: Keyspace
   readonly replication: Replication
   readonly random: Random
-  readonly openCut: OpenCut
   /** The server is built after this. */
   readonly server: () => PersistenceServer
   readonly pid: number
@@ -73,14 +72,13 @@ export class Persistence {
     this.#disk = parts.disk ?? realDisk
     this.#now = parts.now ?? wallClock
     this.#micros = parts.micros ?? monotonicMicros
-    const { config, log, keyspace, replication, openCut, pid } = parts
+    const { config, log, keyspace, replication, pid } = parts
     this.snapshots = new Snapshots({
       config,
       log,
       disk: this.#disk,
       keyspace,
       stream: replication.stream,
-      openCut: () => openCut(false).cut,
       now: this.#now,
       pid,
     })
@@ -172,7 +170,7 @@ export class Persistence {
 
   /** The store as the stream's keeper, from the stream's present offset on. */
   #begin(store: Store, commit: Commit | undefined, found: Omit<Found, 'history'>): AppendFile {
-    const { config, log, replication, openCut } = this.#parts
+    const { config, log, replication, keyspace } = this.#parts
     const { segments, records } = store
     const journal = new Journal({
       segments,
@@ -186,7 +184,7 @@ export class Persistence {
     journal.begin({ chain, ...stream.history })
     if (journal.failure !== undefined)
       throw new PersistenceError(`Fatal error: can't write to ${store.folder}: ${journal.failure}.`)
-    const parts = { config, log, stream, openCut, micros, segments, journal, records, commit }
+    const parts = { config, log, stream, keyspace, micros, segments, journal, records, commit }
     const file = new AppendFile({ ...parts, chain, generation, recordCount, garbage })
     stream.keeper = file
     return file
@@ -232,6 +230,7 @@ export class Persistence {
         db.write(keyOf(key), value, expireAt)
       },
       apply: (argv, db) => server().apply(argv, db),
+      loaded: () => keyspace.markDurable(),
     }
   }
 

@@ -1,28 +1,12 @@
 /** Writing a checkpoint: a cut of the data set becomes records of a new generation, and one atomic put makes them count. Until then
  *  the last checkpoint counts, whatever happens; afterwards what it replaced is garbage, swept away when there is enough of it. */
 import { slotOf } from '../lib/base/slot.ts'
+import type { Cut } from './cut.ts'
 import type { RecordBatch, Records } from './level.ts'
 import { type Commit, encodeValue, generationOf, isSameKey, readRecordKey, recordKey } from './record.ts'
-import type { Value } from './value.ts'
 
-/** One key as it was at the cut; without a value it was gone. */
-export interface CutEntry {
-  readonly db: number
-  readonly key: Buffer
-  readonly value: Value | undefined
-  /** Unix milliseconds; 0 = never. */
-  readonly expireAt: number
-}
-
-/** A data set, or what changed of it, as it was at one instant. */
-export interface Cut {
-  /** Up to `most` entries more; none at the end. */
-  read(most: number): readonly CutEntry[]
-  /** All of it is safe: its keys no longer count as changed. */
-  commit(): void
-  /** None of it is: its keys count as changed still. */
-  abandon(): void
-}
+/** What a checkpoint is made of: all keys, or those that have changed. */
+export type CheckpointCut = Pick<Cut, 'read' | 'commit' | 'abandon'>
 
 /** A checkpoint was given up. */
 export class CheckpointError extends Error {}
@@ -45,7 +29,7 @@ const STEP = 32
  *  changed but for garbage. */
 export async function writeCheckpoint(
   records: Records,
-  cut: Cut,
+  cut: CheckpointCut,
   commit: Commit,
   options: CheckpointOptions,
 ): Promise<number> {
@@ -68,7 +52,12 @@ export async function writeCheckpoint(
   return written
 }
 
-function fill(batch: RecordBatch, cut: Cut, generation: number, { sliceMicros, micros }: CheckpointOptions): void {
+function fill(
+  batch: RecordBatch,
+  cut: CheckpointCut,
+  generation: number,
+  { sliceMicros, micros }: CheckpointOptions,
+): void {
   const until = micros() + sliceMicros
   do {
     const entries = cut.read(STEP)

@@ -41,33 +41,33 @@ export class CutPart {
   readonly #db: number
   readonly #since: number
   readonly #epoch: number
-  readonly #out: CutEntry[]
+  readonly #given: CutEntry[]
   readonly #found: Address[] = []
   #position: Position = 0
 
-  /** The entries as they are now; what is read or given goes to `out`. */
-  constructor({ entries, db, since }: CutScope, out: CutEntry[]) {
+  /** The entries as they are now; what is given goes to `given`. */
+  constructor({ entries, db, since }: CutScope, given: CutEntry[]) {
     this.#entries = entries
     this.#db = db
     this.#since = since
-    this.#out = out
+    this.#given = given
     this.#epoch = entries.epoch++
     entries.cuts.push(this)
   }
 
   /** An entry is about to change. */
   give(position: Position, at: Address): void {
-    if (position >= this.#position && this.#covers(at)) this.#take(at, true)
+    if (position >= this.#position && this.#covers(at)) this.#given.push(this.#entry(at, true))
   }
 
-  /** Goes on by at least one page; false at the end. */
-  advance(): boolean {
+  /** Goes on by at least one page, whose entries go to `out`; false at the end. */
+  advance(out: CutEntry[]): boolean {
     if (this.#position >= END) {
       this.close()
       return false
     }
     this.#position = this.#entries.table.collect(this.#position, END, this.#since, this.#found)
-    for (const at of this.#found) if (this.#covers(at)) this.#take(at, false)
+    for (const at of this.#found) if (this.#covers(at)) out.push(this.#entry(at, false))
     this.#found.length = 0
     return true
   }
@@ -84,14 +84,14 @@ export class CutPart {
     return stamp <= this.#epoch && stamp > this.#since
   }
 
-  #take(at: Address, willChange: boolean): void {
+  #entry(at: Address, willChange: boolean): CutEntry {
     const value = this.#entries.value(at)
-    this.#out.push({
+    return {
       db: this.#db,
       key: this.#entries.keyBytes(at),
       value: willChange ? copyValue(value) : value,
       expireAt: this.#entries.expireAt(at),
-    })
+    }
   }
 }
 
@@ -102,8 +102,8 @@ export class Cut {
   readonly #removed: Iterator<readonly [db: number, name: string]>
   #removalsLeft = true
   readonly #parts: CutPart[]
-  /** What is ready to be read, from #at on. */
-  readonly #ready: CutEntry[] = []
+  /** What was given, from #at on: copies, which can wait. */
+  readonly #given: CutEntry[] = []
   #at = 0
   #isOpen = true
 
@@ -111,22 +111,16 @@ export class Cut {
     this.isWhole = isWhole
     this.#end = end
     this.#removed = removals(scopes)
-    this.#parts = scopes.map((scope) => new CutPart(scope, this.#ready))
+    this.#parts = scopes.map((scope) => new CutPart(scope, this.#given))
   }
 
-  /** Up to `most` entries more, each key once; none at the end. Removed keys come first. */
+  /** About `most` entries more, each key once; none at the end. Removed keys come first. A page is handed out whole, even if that
+   *  makes more: what is left of it could change before the next call. */
   read(most: number): CutEntry[] {
     const gone = this.#readRemovals(most)
     if (gone.length > 0) return gone
-    while (this.#ready.length - this.#at < most && this.#parts.length > 0)
-      if (!this.#parts[0]!.advance()) this.#parts.shift()
-    const entries = this.#ready.slice(this.#at, this.#at + most)
-    this.#at += entries.length
-    // What was read is let go in bulk: moving the rest each time would cost more than the reading.
-    if (this.#at > this.#ready.length / 2) {
-      this.#ready.splice(0, this.#at)
-      this.#at = 0
-    }
+    const entries = this.#readGiven(most)
+    while (entries.length < most && this.#parts.length > 0) if (!this.#parts[0]!.advance(entries)) this.#parts.shift()
     return entries
   }
 
@@ -138,6 +132,17 @@ export class Cut {
   /** It is not, or nobody cares. */
   abandon(): void {
     this.#close((end) => end.abandon())
+  }
+
+  #readGiven(most: number): CutEntry[] {
+    const entries = this.#given.slice(this.#at, this.#at + most)
+    this.#at += entries.length
+    // What was read is let go in bulk: moving the rest each time would cost more than the reading.
+    if (this.#at > this.#given.length / 2) {
+      this.#given.splice(0, this.#at)
+      this.#at = 0
+    }
+    return entries
   }
 
   #readRemovals(most: number): CutEntry[] {

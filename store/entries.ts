@@ -25,7 +25,7 @@ import {
 import { Roll } from './roll.ts'
 import { Shelf } from './shelf.ts'
 import { positionOf, Table } from './table.ts'
-import type { StringValue, Value } from './value.ts'
+import type { Value } from './value.ts'
 
 /** Strings up to this length lie in the arena. Longer ones are worth a Buffer of their own (some 200 bytes), which replies can
  *  refer to instead of copying it. */
@@ -40,8 +40,9 @@ const HIGH = 2 ** 32
 export type Clock = number
 export const CLOCK_MASK = 0xffffff
 
-/** The bytes of a string where they lie, bytes[start, end): borrowed, until the keyspace changes or the next is asked for. */
-export interface StringView {
+/** A value where it lies: of a string the bytes, bytes[start, end). Borrowed, until the keyspace changes or the next is asked for. */
+export interface View {
+  type: Value['type']
   bytes: Buffer
   start: number
   end: number
@@ -58,7 +59,7 @@ export class Entries {
   readonly cuts: CutPart[] = []
   readonly #shelf = new Shelf<Value>()
   readonly #deadlines = new Roll()
-  readonly #view: StringView = { bytes: NOTHING, start: 0, end: 0 }
+  readonly #view: View = { type: 'string', bytes: NOTHING, start: 0, end: 0 }
 
   get size(): number {
     return this.table.size
@@ -91,14 +92,23 @@ export class Entries {
 
   /** Latin1 text of the key. */
   name(at: Address): string {
-    const { bytes, start, end } = this.#keyRange(at)
-    return bytes.latin1Slice(start, end)
+    const start = this.#keyStart(at)
+    return this.arena.bytes[at >>> SEGMENT_BITS]!.latin1Slice(start, start + this.#keyLength(at))
   }
 
   /** A copy of the key. */
   keyBytes(at: Address): Buffer {
-    const { bytes, start, end } = this.#keyRange(at)
-    return copyOf(bytes, start, end)
+    const start = this.#keyStart(at)
+    return copyOf(this.arena.bytes[at >>> SEGMENT_BITS]!, start, start + this.#keyLength(at))
+  }
+
+  #keyStart(at: Address): number {
+    const i = (at & UNIT_MASK) << 1
+    return (i << 2) + keyOffset(this.arena.words[at >>> SEGMENT_BITS]![i + FLAGS]!)
+  }
+
+  #keyLength(at: Address): number {
+    return this.arena.words[at >>> SEGMENT_BITS]![((at & UNIT_MASK) << 1) + KEY_LENGTH]!
   }
 
   /** A key that may be kept. */
@@ -119,29 +129,25 @@ export class Entries {
     return { type: 'string', bytes: copyOf(bytes, start, start + words[i + VALUE]!, raw), raw }
   }
 
-  type(at: Address): Value['type'] {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
-    return (words[i + FLAGS]! & OUTSIDE) === 0 ? 'string' : this.#shelf.at(words[i + VALUE]!).type
-  }
-
-  /** The bytes of a string where they lie; undefined when the value is none. */
-  string(at: Address): StringView | undefined {
+  view(at: Address): View {
     const words = this.arena.words[at >>> SEGMENT_BITS]!
     const i = (at & UNIT_MASK) << 1
     const flags = words[i + FLAGS]!
+    if ((flags & OUTSIDE) !== 0) return this.#viewOutside(this.#shelf.at(words[i + VALUE]!))
     const view = this.#view
-    if ((flags & OUTSIDE) !== 0) {
-      const value = this.#shelf.at(words[i + VALUE]!)
-      if (value.type !== 'string') return undefined
-      view.bytes = value.bytes
-      view.start = 0
-      view.end = value.bytes.length
-      return view
-    }
+    view.type = 'string'
     view.bytes = this.arena.bytes[at >>> SEGMENT_BITS]!
     view.start = (i << 2) + keyOffset(flags) + words[i + KEY_LENGTH]!
     view.end = view.start + words[i + VALUE]!
+    return view
+  }
+
+  #viewOutside(value: Value): View {
+    const view = this.#view
+    view.type = value.type
+    view.bytes = value.type === 'string' ? value.bytes : NOTHING
+    view.start = 0
+    view.end = view.bytes.length
     return view
   }
 
@@ -337,16 +343,6 @@ export class Entries {
   #setPlace(at: Address, place: number): void {
     this.arena.words[at >>> SEGMENT_BITS]![((at & UNIT_MASK) << 1) + DEADLINE_PLACE] = place
   }
-
-  #keyRange(at: Address): StringView {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
-    const view = this.#view
-    view.bytes = this.arena.bytes[at >>> SEGMENT_BITS]!
-    view.start = (i << 2) + keyOffset(words[i + FLAGS]!)
-    view.end = view.start + words[i + KEY_LENGTH]!
-    return view
-  }
 }
 
 function copy(from: Buffer, start: number, end: number, to: Buffer, at: number): void {
@@ -363,5 +359,3 @@ function copyOf(bytes: Buffer, start: number, end: number, alone = false): Buffe
   copy(bytes, start, end, own, 0)
   return own
 }
-
-export type { StringValue }

@@ -1,31 +1,28 @@
-/** The data: numbered databases of keys, their values and their deadlines. All changes pass through here, so this is
- *  where dirtiness is counted, slots are indexed and watchers are told. Inside, for now, a Map of latin1 names. */
+/** The data: numbered databases of keys, their values and their deadlines. All changes pass through here, so this is where
+ *  dirtiness is counted, deadlines are judged, watchers are told, and what has changed since the last checkpoint is known. */
+import { assert } from '../lib/base/assert.ts'
 import type { Millis } from '../lib/base/brand.ts'
-import type { Key } from '../lib/base/key.ts'
-import { type Member, Roster } from './roster.ts'
+import { type Key, keyFromText } from '../lib/base/key.ts'
+import type { Address, ArenaReport } from './arena.ts'
+import { Cut, type CutScope } from './cut.ts'
+import { CLOCK_MASK, type Clock, Entries, type View } from './entries.ts'
+import { END, type Position, positionOf } from './table.ts'
 import type { Value } from './value.ts'
 
-/** What the keyspace tells the node around it. */
+/** What the keyspace tells the node around it. Keys are borrowed. */
 export interface KeyspaceHooks {
   /** A key was created, changed or removed: watchers and tracking want to know. */
-  touched(db: number, key: string): void
+  touched(db: number, key: Key): void
   /** A key was removed because its time had come: replicas must be told (DEL). Called after the removal. */
-  expired(db: number, key: string): void
+  expired(db: number, key: Key): void
+  /** The keys (latin1) of which somebody wants to hear when all keys of a database change at once: `touched` is called for those of
+   *  them that are there, before or after. */
+  awaited?(db: number): Iterable<string>
 }
 
 /** Whether reads may remove what is past its deadline. A replica must not (its primary sends DEL), nor a node whose
  *  replication offset has to stand still. */
 export type ExpiryMode = 'remove' | 'hide' | 'ignore'
-
-interface Entry extends Member {
-  readonly name: string
-  readonly slot: number
-  value: Value
-  /** Unix milliseconds; 0 = never. */
-  expireAt: number
-  /** Last access, for OBJECT IDLETIME: Unix milliseconds. */
-  usedAt: number
-}
 
 export type KeepTtl = 'keepTtl'
 
@@ -46,6 +43,7 @@ export class Keyspace {
   dirty = 0
   /** The database the next active expire cycle begins with. */
   sweepFrom = 0
+  #checkpointing = false
 
   constructor(options: { databases: number }) {
     this.databases = Array.from({ length: options.databases }, (_, i) => new Database(this, i))
@@ -60,6 +58,60 @@ export class Keyspace {
   get size(): number {
     return this.databases.reduce((sum, db) => sum + db.size, 0)
   }
+
+  /** Memory of keys and of the values that lie with them, in bytes. */
+  get memory(): ArenaReport {
+    const reports = this.databases.map((db) => db.memory)
+    return {
+      used: reports.reduce((sum, { used }) => sum + used, 0),
+      held: reports.reduce((sum, { held }) => sum + held, 0),
+    }
+  }
+
+  /** The keyspace as it is now. Several cuts can be open at once; each must be read to its end or ended. */
+  openCut(): Cut {
+    return new Cut(
+      this.databases.map((db) => db.scope(undefined)),
+      true,
+      { commit() {}, abandon() {} },
+    )
+  }
+
+  /** As `openCut`, for a checkpoint: only what has changed since the last one that was committed, if that is known and not `whole` is
+   *  asked for; `isWhole` of the cut says so. It is not known before the first checkpoint, nor when a database was flushed or
+   *  swapped. Only one can be open at a time. */
+  openCheckpoint(whole = false): Cut {
+    assert(!this.#checkpointing, 'one checkpoint at a time')
+    this.#checkpointing = true
+    const { databases } = this
+    const changes = databases.map((db) => db.changes)
+    const isWhole = whole || changes.includes(undefined)
+    const scopes = databases.map((db) => db.scope(isWhole ? undefined : db.changes))
+    const cut = new Cut(scopes, isWhole, {
+      commit: () => {
+        this.#checkpointing = false
+      },
+      abandon: () => {
+        this.#checkpointing = false
+        for (const [i, db] of databases.entries()) db.forgetCheckpoint(changes[i])
+      },
+    })
+    for (const db of databases) db.noteChanges()
+    return cut
+  }
+
+  /** All that is here now is what the last checkpoint holds: it was loaded from there. */
+  markDurable(): void {
+    this.openCheckpoint(true).commit()
+  }
+}
+
+/** What has changed since the last checkpoint. */
+interface Changes {
+  /** The epoch in which that was. */
+  readonly since: number
+  /** Keys that were removed and are not there again, latin1. */
+  readonly removed: Set<string>
 }
 
 /** How often RANDOMKEY draws again after a key that is past its deadline and may not be removed. */
@@ -68,12 +120,9 @@ const RANDOM_TRIES = 100
 export class Database {
   readonly keyspace: Keyspace
   readonly index: number
-  #entries = new Map<string, Entry>()
-  #all = new Roster<Entry>('inDatabase')
-  /** The keys of each slot. */
-  #slots: (Roster<Entry> | undefined)[] = []
-  /** The keys that have a deadline. */
-  #deadlines = new Roster<Entry>('inDeadlines')
+  #entries = new Entries()
+  /** Undefined: nobody knows. */
+  #changes: Changes | undefined
   /** Where `sweep` goes on: it has seen the places from here up. */
   #sweptTo = 0
 
@@ -88,167 +137,187 @@ export class Database {
 
   /** Keys that have a deadline. */
   get expiring(): number {
-    return this.#deadlines.size
+    return this.#entries.expiring
   }
+
+  get memory(): ArenaReport {
+    return this.#entries.arena.report
+  }
+
+  // --- one key ---------------------------------------------------------------------------------------------------------
 
   /** The value of a key, counted as a hit or miss and, if `touch`, as an access. Undefined when missing or past its deadline. */
   read(key: Key, touch = true): Value | undefined {
-    const entry = this.#live(key)
-    const { stats, now } = this.keyspace
-    if (entry === undefined) {
-      stats.misses++
-      return undefined
-    }
-    stats.hits++
-    if (touch) entry.usedAt = now
-    return entry.value
+    const at = this.#access(key, touch)
+    return at === 0 ? undefined : this.#entries.value(at)
+  }
+
+  /** As `read`, but the value stays where it is: for commands that make no object of it. */
+  view(key: Key, touch = true): View | undefined {
+    const at = this.#access(key, touch)
+    return at === 0 ? undefined : this.#entries.view(at)
   }
 
   /** As `read`, but for a command that will write: neither hits nor misses are counted. */
   readForWrite(key: Key): Value | undefined {
-    const entry = this.#live(key)
-    if (entry !== undefined) entry.usedAt = this.keyspace.now
-    return entry?.value
+    const at = this.#live(key)
+    if (at === 0) return undefined
+    const entries = this.#entries
+    entries.access(at, this.#clock())
+    const value = entries.value(at)
+    // What may be changed in place from now on must first be given to the cuts that have not come to it.
+    if (value.type !== 'string' && entries.cuts.length > 0) entries.change(key, at)
+    return value
+  }
+
+  /** As `readForWrite` of a string, but it stays where it is. */
+  viewForWrite(key: Key): View | undefined {
+    const at = this.#live(key)
+    if (at === 0) return undefined
+    this.#entries.access(at, this.#clock())
+    return this.#entries.view(at)
   }
 
   /** As `read`, without a trace: no statistics, no access time. */
   peek(key: Key): Value | undefined {
-    return this.#live(key)?.value
+    const at = this.#live(key)
+    return at === 0 ? undefined : this.#entries.value(at)
   }
 
   /** Whether the key is there, seen without removing anything or leaving a trace. */
   has(key: Key): boolean {
-    const entry = this.#entries.get(key.text())
-    return entry !== undefined && !this.#isDue(entry)
+    const at = this.#entries.find(key)
+    return at !== 0 && !this.#isDue(at)
   }
 
   /** Stores a value. `expireAt`: a deadline in Unix milliseconds, 0 for none, or 'keepTtl' to leave it as it is. */
   write(key: Key, value: Value, expireAt: number | KeepTtl): void {
-    const { keyspace } = this
-    const name = key.text()
-    const entry = this.#entries.get(name)
-    if (entry === undefined) this.#add(key, value, expireAt === 'keepTtl' ? 0 : expireAt)
-    else if (this.#isDue(entry)) {
-      // What is overwritten was gone: nothing of it is kept.
-      this.#expire(entry)
-      this.#add(key, value, expireAt === 'keepTtl' ? 0 : expireAt)
-    } else {
-      entry.value = value
-      entry.usedAt = keyspace.now
-      if (expireAt !== 'keepTtl') this.#setDeadline(entry, expireAt)
-    }
-    keyspace.dirty++
-    keyspace.hooks.touched(this.index, name)
+    const old = this.#toOverwrite(key)
+    this.#entries.put(key, old, value, this.#deadline(old, expireAt), this.#clock())
+    this.#changed(key, 1)
+  }
+
+  /** As `write` of the string bytes[start, end), which are copied. */
+  writeBytes(key: Key, bytes: Buffer, start: number, end: number, expireAt: number | KeepTtl): void {
+    const old = this.#toOverwrite(key)
+    this.#entries.putBytes(key, old, bytes, start, end, false, this.#deadline(old, expireAt), this.#clock())
+    this.#changed(key, 1)
   }
 
   /** The value of a key, got by `readForWrite`, was changed in place: `count` changes. */
   changed(key: Key, count = 1): void {
-    this.keyspace.dirty += count
-    this.keyspace.hooks.touched(this.index, key.text())
+    const at = this.#entries.find(key)
+    if (at !== 0) this.#entries.change(key, at)
+    this.#changed(key, count)
   }
 
   /** Removes a key; false when there was none (one past its deadline is removed as expired and counts as none). */
   remove(key: Key): boolean {
-    const entry = this.#live(key)
-    if (entry === undefined) return false
-    this.#drop(entry)
-    this.keyspace.dirty++
-    this.keyspace.hooks.touched(this.index, entry.name)
+    const at = this.#live(key)
+    if (at === 0) return false
+    this.#drop(key, at)
+    this.#changed(key, 1)
     return true
   }
 
   /** The deadline: 0 = none, undefined = no such key. */
   expireAt(key: Key): number | undefined {
-    return this.#live(key)?.expireAt
+    const at = this.#live(key)
+    return at === 0 ? undefined : this.#entries.expireAt(at)
   }
 
   /** Sets the deadline (0 removes it); false when there is no such key. */
   setExpireAt(key: Key, expireAt: number): boolean {
-    const entry = this.#live(key)
-    if (entry === undefined) return false
-    this.#setDeadline(entry, expireAt)
-    this.keyspace.dirty++
-    this.keyspace.hooks.touched(this.index, entry.name)
+    const at = this.#live(key)
+    if (at === 0) return false
+    this.#entries.setExpireAt(key, at, expireAt)
+    this.#changed(key, 1)
     return true
   }
 
-  /** Milliseconds since the last access; undefined when missing. */
+  /** Milliseconds since the last access, in whole seconds; undefined when missing. */
   idleMs(key: Key): number | undefined {
-    const entry = this.#live(key)
-    return entry === undefined ? undefined : Math.max(0, this.keyspace.now - entry.usedAt)
+    const at = this.#live(key)
+    return at === 0 ? undefined : ((this.#clock() - this.#entries.accessedAt(at)) & CLOCK_MASK) * 1000
   }
 
   /** Pretends the last access was `idleMs` ago (RESTORE IDLETIME). */
   setIdle(key: Key, idleMs: number): void {
-    const entry = this.#entries.get(key.text())
-    if (entry !== undefined) entry.usedAt = this.keyspace.now - idleMs
+    const at = this.#entries.find(key)
+    if (at === 0) return
+    const seconds = Math.min(CLOCK_MASK, Math.floor(idleMs / 1000))
+    this.#entries.access(at, (this.#clock() - seconds) & CLOCK_MASK)
   }
+
+  // --- all keys --------------------------------------------------------------------------------------------------------
 
   /** Removes all keys; returns how many there were. */
   flush(): number {
-    const count = this.#entries.size
-    const { hooks } = this.keyspace
-    const names = this.#entries.keys()
-    this.#entries = new Map()
-    this.#all = new Roster('inDatabase')
-    this.#slots = []
-    this.#deadlines = new Roster('inDeadlines')
-    for (const name of names) hooks.touched(this.index, name)
-    this.keyspace.dirty += count
-    return count
+    const old = this.#entries
+    if (old.size === 0) return 0
+    this.#entries = new Entries()
+    this.#changes = undefined
+    this.#tellOfAll(old)
+    this.keyspace.dirty += old.size
+    return old.size
   }
 
   /** Exchanges the contents of two databases. */
   swapWith(other: Database): void {
-    ;[this.#entries, other.#entries] = [other.#entries, this.#entries]
-    ;[this.#all, other.#all] = [other.#all, this.#all]
-    ;[this.#slots, other.#slots] = [other.#slots, this.#slots]
-    ;[this.#deadlines, other.#deadlines] = [other.#deadlines, this.#deadlines]
-    for (const db of [this, other]) for (const name of db.#entries.keys()) this.keyspace.hooks.touched(db.index, name)
+    const mine = this.#entries
+    const theirs = other.#entries
+    this.#entries = theirs
+    other.#entries = mine
+    this.#changes = undefined
+    other.#changes = undefined
+    this.#tellOfAll(mine)
+    other.#tellOfAll(theirs)
     this.keyspace.dirty++
   }
 
   /** Every key, in no particular order, those past their deadline included (`live` says which are not).
    *  Do not change the database meanwhile. */
   *entries(): Generator<{ key: string; value: Value; expireAt: number; live: boolean }> {
-    for (const entry of this.#all)
-      yield { key: entry.name, value: entry.value, expireAt: entry.expireAt, live: !this.#isDue(entry) }
+    const entries = this.#entries
+    for (const at of this.#walk(0, END)) {
+      const live = !this.#isDue(at)
+      yield { key: entries.name(at), value: entries.value(at), expireAt: entries.expireAt(at), live }
+    }
   }
 
   /** A key drawn at random, all alike; undefined when there is none. When almost all are past their deadline and none may be
    *  removed, it can be one of those, as on a real replica. */
   randomKey(float: () => number): string | undefined {
-    for (let tries = RANDOM_TRIES; this.#all.size > 0; tries--) {
-      const entry = this.#all.at(Math.floor(float() * this.#all.size))
-      if (!this.#isDue(entry)) return entry.name
-      if (this.keyspace.expiry === 'remove') this.#expire(entry)
-      else if (tries === 0) return entry.name
+    const entries = this.#entries
+    for (let tries = RANDOM_TRIES; entries.size > 0; tries--) {
+      const at = entries.table.draw(float)
+      if (!this.#isDue(at)) return entries.name(at)
+      if (this.keyspace.expiry === 'remove') this.#expire(entries.key(at))
+      else if (tries === 0) return entries.name(at)
     }
     return undefined
   }
 
   /** One step of SCAN: about `count` names, those past their deadline included, and the cursor to go on with. 0 begins and
-   *  0 ends. Every key that was there from the first step to the last is named at least once. */
+   *  0 ends. Every key that was there from the first step to the last is named exactly once. */
   scan(cursor: number, count: number): { next: number; names: string[] } {
-    const { size } = this.#all
-    const from = cursor === 0 ? size : Math.min(cursor, size)
-    const next = Math.max(0, from - count)
-    const names: string[] = []
-    for (let place = from - 1; place >= next; place--) names.push(this.#all.at(place).name)
-    return { next, names }
+    const found: Address[] = []
+    let position: Position = Math.min(cursor, END)
+    while (position < END && found.length < count) position = this.#entries.table.collect(position, END, 0, found)
+    return { next: position < END ? position : 0, names: found.map((at) => this.#entries.name(at)) }
   }
 
   /** Number of keys of a slot. */
   countInSlot(slot: number): number {
-    return this.#slots[slot]?.size ?? 0
+    return this.#entries.table.countInSlot(slot)
   }
 
   /** Up to `most` keys of a slot. */
   keysInSlot(slot: number, most = Number.POSITIVE_INFINITY): string[] {
     const names: string[] = []
-    for (const { name } of this.#slots[slot] ?? []) {
+    for (const at of this.#walk(positionOf(slot, 0), positionOf(slot + 1, 0))) {
       if (names.length >= most) break
-      names.push(name)
+      names.push(this.#entries.name(at))
     }
     return names
   }
@@ -256,65 +325,130 @@ export class Database {
   /** Looks at up to `most` keys that have a deadline, going on where the last sweep ended, and removes those whose time has
    *  come: returns how many. Every key has its turn before any has its second. */
   sweep(most: number): number {
+    const entries = this.#entries
     let removed = 0
-    for (let left = Math.min(most, this.#deadlines.size); left > 0; left--) {
-      if (this.#sweptTo === 0 || this.#sweptTo > this.#deadlines.size) this.#sweptTo = this.#deadlines.size
-      const entry = this.#deadlines.at(--this.#sweptTo)
-      if (!this.#isDue(entry)) continue
-      this.#expire(entry)
+    for (let left = Math.min(most, entries.expiring); left > 0; left--) {
+      if (this.#sweptTo === 0 || this.#sweptTo > entries.expiring) this.#sweptTo = entries.expiring
+      const at = entries.withDeadline(--this.#sweptTo)
+      if (!this.#isDue(at)) continue
+      this.#expire(entries.key(at))
       removed++
     }
     return removed
   }
 
-  /** The entry unless it is missing or past its deadline; removes it in the latter case if the mode allows. */
-  #live(key: Key): Entry | undefined {
-    const entry = this.#entries.get(key.text())
-    if (entry === undefined || !this.#isDue(entry)) return entry
-    if (this.keyspace.expiry === 'remove') this.#expire(entry)
-    return undefined
+  *#walk(from: Position, end: Position): Generator<Address, void> {
+    const found: Address[] = []
+    for (let position = from; position < end; ) {
+      found.length = 0
+      position = this.#entries.table.collect(position, end, 0, found)
+      yield* found
+    }
   }
 
-  #isDue(entry: Entry): boolean {
-    return entry.expireAt !== 0 && entry.expireAt <= this.keyspace.now && this.keyspace.expiry !== 'ignore'
+  // --- checkpoints -----------------------------------------------------------------------------------------------------
+
+  /** For the keyspace's cuts: what has changed since the last checkpoint, if that is known. */
+  get changes(): Changes | undefined {
+    return this.#changes
+  }
+
+  /** What a cut is to see: all, or these changes. */
+  scope(changes: Changes | undefined): CutScope {
+    const { since, removed } = changes ?? { since: 0, removed: [] }
+    return { db: this.index, entries: this.#entries, since, removed }
+  }
+
+  /** A checkpoint has been opened: changes are noted from here on. */
+  noteChanges(): void {
+    this.#changes = { since: this.#entries.epoch - 1, removed: new Set() }
+  }
+
+  /** That checkpoint failed: what had changed before it still has. */
+  forgetCheckpoint(before: Changes | undefined): void {
+    const since = this.#changes
+    if (since === undefined || before === undefined) {
+      this.#changes = undefined
+      return
+    }
+    for (const name of since.removed) before.removed.add(name)
+    for (const name of before.removed) if (this.#entries.find(keyFromText(name)) !== 0) before.removed.delete(name)
+    this.#changes = before
+  }
+
+  // --- inside ----------------------------------------------------------------------------------------------------------
+
+  #clock(): Clock {
+    return Math.floor(this.keyspace.now / 1000) & CLOCK_MASK
+  }
+
+  /** `#live`, with what a reading command leaves behind. */
+  #access(key: Key, touch: boolean): Address {
+    const at = this.#live(key)
+    const { stats } = this.keyspace
+    if (at === 0) {
+      stats.misses++
+      return 0
+    }
+    stats.hits++
+    if (touch) this.#entries.access(at, this.#clock())
+    return at
+  }
+
+  /** The entry unless it is missing or past its deadline; removes it in the latter case if the mode allows. */
+  #live(key: Key): Address {
+    const at = this.#entries.find(key)
+    if (at === 0 || !this.#isDue(at)) return at
+    if (this.keyspace.expiry === 'remove') this.#expire(key)
+    return 0
+  }
+
+  /** The entry a write replaces. One past its deadline is gone first: nothing of it is kept. */
+  #toOverwrite(key: Key): Address {
+    const at = this.#entries.find(key)
+    if (at !== 0 && !this.#isDue(at)) return at
+    if (at !== 0) this.#expire(key)
+    const removed = this.#changes?.removed
+    if (removed !== undefined && removed.size > 0) removed.delete(key.text())
+    return 0
+  }
+
+  #deadline(old: Address, expireAt: number | KeepTtl): number {
+    if (expireAt !== 'keepTtl') return expireAt
+    return old === 0 ? 0 : this.#entries.expireAt(old)
+  }
+
+  #isDue(at: Address): boolean {
+    const expireAt = this.#entries.expireAt(at)
+    return expireAt !== 0 && expireAt <= this.keyspace.now && this.keyspace.expiry !== 'ignore'
   }
 
   /** Removes a key whose deadline has passed; tells the replicas, unless they are told by somebody else. */
-  #expire(entry: Entry): void {
+  #expire(key: Key): void {
     const { keyspace } = this
-    this.#drop(entry)
+    this.#drop(key, this.#entries.find(key))
     keyspace.stats.expired++
-    keyspace.hooks.touched(this.index, entry.name)
-    if (keyspace.expiry === 'remove') keyspace.hooks.expired(this.index, entry.name)
+    keyspace.hooks.touched(this.index, key)
+    if (keyspace.expiry === 'remove') keyspace.hooks.expired(this.index, key)
   }
 
-  #add(key: Key, value: Value, expireAt: number): void {
-    const slot = key.slot()
-    const usedAt = this.keyspace.now
-    const entry = { name: key.text(), slot, value, expireAt, usedAt, inDatabase: 0, inSlot: 0, inDeadlines: 0 }
-    this.#entries.set(entry.name, entry)
-    this.#all.add(entry)
-    let inSlot = this.#slots[slot]
-    if (inSlot === undefined) {
-      inSlot = new Roster('inSlot')
-      this.#slots[slot] = inSlot
+  #drop(key: Key, at: Address): void {
+    this.#entries.remove(key, at)
+    this.#changes?.removed.add(key.text())
+  }
+
+  #changed(key: Key, count: number): void {
+    const { keyspace } = this
+    keyspace.dirty += count
+    keyspace.hooks.touched(this.index, key)
+  }
+
+  /** All keys have changed at once: those somebody waits for are told of, if they were or are there. */
+  #tellOfAll(before: Entries): void {
+    const { hooks } = this.keyspace
+    for (const name of hooks.awaited?.(this.index) ?? []) {
+      const key = keyFromText(name)
+      if (before.find(key) !== 0 || this.#entries.find(key) !== 0) hooks.touched(this.index, key)
     }
-    inSlot.add(entry)
-    if (expireAt !== 0) this.#deadlines.add(entry)
-  }
-
-  #drop(entry: Entry): void {
-    this.#entries.delete(entry.name)
-    this.#all.remove(entry)
-    const inSlot = this.#slots[entry.slot]!
-    inSlot.remove(entry)
-    if (inSlot.size === 0) this.#slots[entry.slot] = undefined
-    if (entry.expireAt !== 0) this.#deadlines.remove(entry)
-  }
-
-  #setDeadline(entry: Entry, expireAt: number): void {
-    if (expireAt !== 0 && entry.expireAt === 0) this.#deadlines.add(entry)
-    else if (expireAt === 0 && entry.expireAt !== 0) this.#deadlines.remove(entry)
-    entry.expireAt = expireAt
   }
 }

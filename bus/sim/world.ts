@@ -143,6 +143,7 @@ export class World {
   /** Runs a CLUSTER command on a node. */
   operate(i: number, operation: Operation): Answer | undefined {
     const effects = this.deliver(this.node(i), { type: 'operator', operation })
+    this.deliver(this.node(i), { type: 'turn-end' })
     const last = effects.at(-1)
     assert(last?.type === 'answer', 'an operator event is answered, last')
     return last.answer

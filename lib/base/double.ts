@@ -38,17 +38,28 @@ export function formatDouble(value: number): string {
   const [mantissa, power] = value.toExponential(DIGITS - 1).split('e') as [string, string]
   const exponent = Number(power)
   const sign = value < 0 ? '-' : ''
-  const digits = roundTie(value, exponent, mantissa.replace(/[-.]/g, '')).replace(/0+$/, '')
+  const digits = roundTie(value, DIGITS - exponent, mantissa.replace(/[-.]/g, '')).replace(/0+$/, '')
   if (exponent >= LEAST_PLAIN && exponent < DIGITS) return sign + withPoint(digits, exponent + 1)
   const size = String(Math.abs(exponent)).padStart(2, '0')
   return `${sign}${withPoint(digits, 1)}e${exponent < 0 ? '-' : '+'}${size}`
 }
 
+/** From here on JavaScript would print an exponent; there is no fraction either. */
+const LARGE = 1e21
+
+/** A double as C prints it with `%.<places>f`. */
+export function formatFixed(value: number, places: number): string {
+  if (!Number.isFinite(value)) return formatDouble(value)
+  if (Math.abs(value) >= LARGE) return `${BigInt(value)}.${'0'.repeat(places)}`
+  const sign = value < 0 || Object.is(value, -0) ? '-' : ''
+  return sign + roundTie(value, places + 1, Math.abs(value).toFixed(places))
+}
+
 /** C rounds what lies exactly between two texts to the even one, JavaScript away from zero. Such a value has one digit more
  *  than is printed: scaled by as many powers of two as it has decimal places, it is an odd integer. */
-function roundTie(value: number, exponent: number, digits: string): string {
-  const isTie = Math.abs(value * 2 ** (DIGITS - exponent)) % 2 === 1
-  const last = digits.charCodeAt(DIGITS - 1) - 0x30
+function roundTie(value: number, places: number, digits: string): string {
+  const isTie = Math.abs(value * 2 ** places) % 2 === 1
+  const last = digits.charCodeAt(digits.length - 1) - 0x30
   return isTie && last % 2 === 1 ? digits.slice(0, -1) + String(last - 1) : digits
 }
 

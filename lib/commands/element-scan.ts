@@ -41,8 +41,7 @@ export const elementScan = (
     if (value === undefined) return replyStep(call, 0, [])
     const { pattern, count } = readOptions(argv, 3, false)
     const { next, elements } = value.scan(cursor, count)
-    const matches = (i: number): boolean =>
-      pattern === undefined || globMatch(pattern, elements[i - (i % width)] as Buffer)
+    const matches = (i: number): boolean => pattern === undefined || globMatch(pattern, elements[i - (i % width)]!)
     replyStep(
       call,
       next,

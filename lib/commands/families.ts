@@ -12,6 +12,8 @@ import { diagnosticCommands } from './diagnostics.ts'
 import { dumpCommands } from './dump.ts'
 import { expireCommands } from './expire.ts'
 import { genericCommands } from './generic.ts'
+import { geoCommands } from './geo.ts'
+import { geoSearchCommands } from './geo-search.ts'
 import { hashCommands } from './hash.ts'
 import { hyperloglogCommands } from './hyperloglog.ts'
 import { listCommands } from './list.ts'
@@ -25,6 +27,11 @@ import { setAlgebraCommands } from './set-algebra.ts'
 import { setDrawCommands } from './set-draw.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { sortCommands } from './sort.ts'
+import { streamCommands } from './stream.ts'
+import { streamGroupCommands } from './stream-groups.ts'
+import { streamInfoCommands } from './stream-info.ts'
+import { streamPendingCommands } from './stream-pending.ts'
+import { streamReadCommands } from './stream-read.ts'
 import { stringCommands } from './string.ts'
 import { substringCommands } from './substring.ts'
 import { transactionCommands } from './transaction.ts'
@@ -46,6 +53,8 @@ export const FAMILIES: readonly (readonly Command[])[] = [
   dumpCommands,
   expireCommands,
   genericCommands,
+  geoCommands,
+  geoSearchCommands,
   hashCommands,
   listCommands,
   listMoveCommands,
@@ -59,6 +68,11 @@ export const FAMILIES: readonly (readonly Command[])[] = [
   setDrawCommands,
   slowlogCommands,
   sortCommands,
+  streamCommands,
+  streamGroupCommands,
+  streamInfoCommands,
+  streamPendingCommands,
+  streamReadCommands,
   stringCommands,
   substringCommands,
   transactionCommands,

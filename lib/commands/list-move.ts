@@ -4,20 +4,12 @@ import { type Key, keyOf } from '../base/key.ts'
 import type { Argv } from '../resp/argv.ts'
 import { mayWait } from '../server/blocked-keys.ts'
 import type { Call } from '../server/call.ts'
-import { type ArgumentDoc, family, type KeyPositions } from './define.ts'
+import { type ArgumentDoc, family, twoKeys } from './define.ts'
 import { addedTo, fillOf, list, listForWrite, removedFrom } from './list.ts'
 import { endIndex, readSide, side } from './list-pop.ts'
 import { timeoutSeconds } from './timeout.ts'
 
-const KEYS: KeyPositions = {
-  first: 1,
-  last: 2,
-  step: 1,
-  specs: [
-    { flags: ['RW', 'access', 'delete'], begin: 1, last: 0, step: 1 },
-    { flags: ['RW', 'insert'], begin: 2, last: 0, step: 1 },
-  ],
-}
+const KEYS = twoKeys(['RW', 'access', 'delete'], ['RW', 'insert'])
 const LISTS: readonly ArgumentDoc[] = [
   { name: 'source', type: 'key', keySpec: 0 },
   { name: 'destination', type: 'key', keySpec: 1 },

@@ -102,7 +102,7 @@ export function readSide(argv: Argv, i: number): Side {
 const keysFrom = (argv: Argv, from: number, to: number): Key[] =>
   Array.from({ length: to - from }, (_, i) => argv.key(from + i))
 
-/** The end from which a list is popped, as the index of its element. */
+/** The index of the element at an end. */
 export const endIndex = (end: Side): number => (end === 'left' ? 0 : -1)
 
 function popOne(call: Call, argv: Argv, end: Side): void {

@@ -138,7 +138,7 @@ function readOptions(call: Call, argv: Argv): Options {
   for (let i = 1; i < argv.count; i++) {
     const name = argv.word(i)
     const left = argv.count - 1 - i
-    if (name === 'block' && left > 0) blockMs = milliseconds(call, argv, ++i)
+    if (name === 'block' && left > 0) blockMs = milliseconds(argv, ++i)
     else if (name === 'count' && left > 0) count = position(argv, ++i)
     else if (name === 'group' && left > 1) {
       if (!isGroupRead) throw groupOnly('GROUP')
@@ -148,7 +148,7 @@ function readOptions(call: Call, argv: Argv): Options {
       if (!isGroupRead) throw groupOnly('NOACK')
       noAck = true
     } else if (name === 'streams' && left > 0) {
-      if (left % 2 === 1) throw unbalanced(isGroupRead)
+      if (left % 2 === 1) throw UNBALANCED
       if (isGroupRead && reader === undefined) throw fail('Missing GROUP option for XREADGROUP')
       const most = count > 0 ? count : Number.POSITIVE_INFINITY
       return { reader: reader && { ...reader, noAck }, count: most, blockMs, keysAt: i + 1, keys: left / 2 }
@@ -158,19 +158,16 @@ function readOptions(call: Call, argv: Argv): Options {
 }
 
 /** How long to wait; 0 = for ever. */
-function milliseconds({ now }: Call, argv: Argv, i: number): number {
+function milliseconds(argv: Argv, i: number): number {
   const ms = integerWithin(argv, i, INT64_MIN, INT64_MAX, 'timeout is not an integer or out of range')
   if (ms < 0) throw fail('timeout is negative')
-  return integerWithin(argv, i, 0n, INT64_MAX - BigInt(now), 'timeout is out of range')
+  return ms
 }
 
 const groupOnly = (name: string): ClientError =>
   fail(`The ${name} option is only supported by XREADGROUP. You called XREAD instead.`)
 
-const unbalanced = (isGroupRead: boolean): ClientError =>
-  isGroupRead
-    ? fail("Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.")
-    : fail("Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.")
+const UNBALANCED = fail("Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.")
 
 function readWant(call: Call, argv: Argv, { reader, keysAt, keys }: Options, i: number): Want {
   const keyAt = keysAt + i

@@ -1,6 +1,6 @@
 /** MAXLEN and MINID: how XADD and XTRIM are told what to keep, and what replicas are told of it. */
 import type { StreamValue, Trim } from '../../store/types/stream.ts'
-import { formatId } from '../../store/types/stream-id.ts'
+import { formatId, MAX_ID } from '../../store/types/stream-id.ts'
 import { fail } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
@@ -67,13 +67,13 @@ function count(argv: Argv, i: number, name: string): number {
 
 /** What the options add up to; undefined when nothing is to be trimmed. */
 export function trimOption(call: Call, { keep, thresholdAt, approximate, limit }: TrimWords): TrimOption | undefined {
-  if (keep === undefined) {
-    if (limit) throw fail('syntax error, LIMIT cannot be used without specifying a trimming strategy')
-    return undefined
-  }
+  if (keep === undefined && limit) throw fail('syntax error, LIMIT cannot be used without specifying a trimming strategy')
+  if (keep === undefined && call.entry.command.name === 'xtrim')
+    throw fail('syntax error, XTRIM must be called with a trimming strategy')
   // Primaries pass on a LIMIT that they have taken account of.
-  if (limit && !approximate && !call.client.primary)
+  if (limit !== undefined && !approximate && !call.client.primary)
     throw fail('syntax error, LIMIT cannot be used without the special ~ option')
+  if (keep === undefined) return undefined
   return { keep, thresholdAt, approximate, limit: approximate ? (limit ?? defaultLimit(call)) : 0 }
 }
 
@@ -89,7 +89,8 @@ export function exactRequest(argv: Argv, trim: TrimOption | undefined, value: St
   for (let i = 0; i < argv.count; i++) words.push(argv.own(i))
   if (trim?.approximate === true) {
     words[trim.thresholdAt - 1] = Buffer.from('=')
-    words[trim.thresholdAt] = Buffer.from('length' in trim.keep ? String(value.size) : formatId(value.firstId))
+    const from = value.size === 0 ? MAX_ID : value.firstId
+    words[trim.thresholdAt] = Buffer.from('length' in trim.keep ? String(value.size) : formatId(from))
   }
   return words
 }

@@ -224,10 +224,10 @@ function checkSize(argv: Argv, from: number): void {
 
 /** Replicas are told the very id, and the outcome of an approximate trim. What is exact already goes out as it came. */
 function propagateAdd(call: Call, argv: Argv, options: AddOptions, value: StreamValue, id: StreamId): void {
-  const isExact = options.id !== 'auto' && 'seq' in options.id && options.trim?.approximate !== true
-  if (isExact || !call.server.propagation.wanted) return
+  const isGiven = options.id !== 'auto' && 'seq' in options.id
+  if ((isGiven && options.trim?.approximate !== true) || !call.server.propagation.wanted) return
   const words = exactRequest(argv, options.trim, value)
-  words[options.idAt] = Buffer.from(formatId(id))
+  if (!isGiven) words[options.idAt] = Buffer.from(formatId(id))
   call.propagate(words)
 }
 
@@ -252,8 +252,7 @@ function trim(call: Call, argv: Argv): void {
     i = readTrim(argv, i, words)
     if (i < 0) throw SYNTAX
   }
-  const option = trimOption(call, words)
-  if (option === undefined) throw fail('syntax error, XTRIM called without an option to trim the stream')
+  const option = trimOption(call, words)!
   const key = argv.key(1)
   const value = streamForWrite(call.db, key)
   const trimmed = value?.trim(option) ?? 0
@@ -270,8 +269,6 @@ function setId(call: Call, argv: Argv): void {
   const key = argv.key(1)
   const value = streamForWrite(call.db, key)
   if (value === undefined) throw NO_SUCH_KEY
-  if (compareIds(id, value.maxDeletedId) < 0)
-    throw fail('The ID specified in XSETID is smaller than current max_deleted_entry_id')
   const { last } = value
   if (last !== undefined && compareIds(id, last.id) < 0)
     throw fail('The ID specified in XSETID is smaller than the target stream top item')

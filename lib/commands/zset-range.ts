@@ -299,8 +299,7 @@ function readOptions(argv: Argv, from: number, decided: Decided, forStore: boole
   by ??= 'rank'
   if (limit !== -1 && by === 'rank')
     throw fail('syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX')
-  if (withScores && by === 'member')
-    throw fail('syntax error, WITHSCORES not supported in combination with BYLEX')
+  if (withScores && by === 'member') throw fail('syntax error, WITHSCORES not supported in combination with BYLEX')
   return { by, reversed: reversed ?? false, withScores, offset, limit }
 }
 

@@ -59,7 +59,7 @@ export const zsetCommands = family(
     ],
     run(call, argv) {
       const { options, at } = readOptions(argv)
-      addMembers(call, argv, at, options)
+      addMembers(call, argv, { scores: readScores(argv, at), membersAt: at + 1, step: 2 }, options)
     },
   }),
   sortedSet({
@@ -82,7 +82,7 @@ export const zsetCommands = family(
     summary: 'Increment the score of a member in a sorted set',
     complexity: 'O(log(N)) where N is the number of elements in the sorted set.',
     arguments: [KEY, { name: 'increment', type: 'integer' }, MEMBER],
-    run: (call, argv) => addMembers(call, argv, 2, INCREMENT),
+    run: (call, argv) => addMembers(call, argv, { scores: readScores(argv, 2), membersAt: 3, step: 2 }, INCREMENT),
   }),
   sortedSet({
     name: 'zmscore',
@@ -165,9 +165,9 @@ export const zsetCommands = family(
 /** What ZADD is asked for besides. */
 const ADD_WORDS = ['nx', 'xx', 'gt', 'lt', 'ch', 'incr'] as const
 type AddWord = (typeof ADD_WORDS)[number]
-type AddOptions = Readonly<Record<AddWord, boolean>>
+export type AddOptions = Readonly<Record<AddWord, boolean>>
 
-const NO_OPTIONS: AddOptions = { nx: false, xx: false, gt: false, lt: false, ch: false, incr: false }
+export const NO_OPTIONS: AddOptions = { nx: false, xx: false, gt: false, lt: false, ch: false, incr: false }
 const INCREMENT: AddOptions = { ...NO_OPTIONS, incr: true }
 const isAddWord = (word: string): word is AddWord => (ADD_WORDS as readonly string[]).includes(word)
 
@@ -192,11 +192,24 @@ function readOptions(argv: Argv): { options: AddOptions; at: number } {
 
 const NOT_A_NUMBER = fail('resulting score is not a number (NaN)')
 
-/** Adds the pairs from argument `at` on. With INCR the reply is the score, or null if it was left alone. */
-function addMembers(call: Call, argv: Argv, at: number, options: AddOptions): void {
-  const { db, reply, server } = call
+/** What is to be added: a score for each of the members, which are every `step`-th argument from `membersAt` on. */
+interface Additions {
+  readonly scores: readonly number[]
+  readonly membersAt: number
+  readonly step: number
+}
+
+/** The scores of pairs that begin at argument `at`. */
+function readScores(argv: Argv, at: number): number[] {
   const scores: number[] = []
   for (let i = at; i < argv.count; i += 2) scores.push(double(argv, i))
+  return scores
+}
+
+/** Adds members to the sorted set at argument 1 and replies with their number; with INCR, with the score, or null if it was left
+ *  alone. */
+export function addMembers(call: Call, argv: Argv, { scores, membersAt, step }: Additions, options: AddOptions): void {
+  const { db, reply, server } = call
   const key = argv.key(1)
   const existing = zsetForWrite(db, key)
   const value = existing ?? new ZSetValue()
@@ -204,7 +217,7 @@ function addMembers(call: Call, argv: Argv, at: number, options: AddOptions): vo
   let updated = 0
   let result: number | undefined
   for (const [i, given] of scores.entries()) {
-    const member = argv.text(at + 2 * i + 1)
+    const member = argv.text(membersAt + i * step)
     const old = value.score(member)
     const score = options.incr && old !== undefined ? old + given : given
     if (Number.isNaN(score)) throw NOT_A_NUMBER

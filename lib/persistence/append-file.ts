@@ -1,7 +1,8 @@
 /** The append-only file: the stream in segments, and checkpoints that make the older ones unnecessary. It decides when a checkpoint
  *  is worth it, and writes one at a time beside everything else. */
-import { type Cut, sweep, writeCheckpoint } from '../../store/checkpoint.ts'
+import { sweep, writeCheckpoint } from '../../store/checkpoint.ts'
 import type { Journal } from '../../store/journal.ts'
+import type { Keyspace } from '../../store/keyspace.ts'
 import type { Records } from '../../store/level.ts'
 import type { Commit } from '../../store/record.ts'
 import type { Segment, SegmentHead, Segments } from '../../store/segments.ts'
@@ -9,14 +10,11 @@ import type { Log } from '../base/log.ts'
 import type { ConfigValues } from '../config.ts'
 import type { ReplicationStream, StreamKeeper } from '../replication/stream.ts'
 
-/** Opens a cut of the data set as it is now: all of it, or, where that is known, what changed since the last that was committed. */
-export type OpenCut = (changedOnly: boolean) => { readonly cut: Cut; readonly isWhole: boolean }
-
 export interface AppendFileParts {
   readonly config: { readonly values: ConfigValues }
   readonly log: Log
   readonly stream: ReplicationStream
-  readonly openCut: OpenCut
+  readonly keyspace: Pick<Keyspace, 'openCheckpoint'>
   /** A clock that never goes back, in microseconds. */
   readonly micros: () => number
   readonly segments: Segments
@@ -197,11 +195,11 @@ export class AppendFile implements StreamKeeper {
   }
 
   async #write(whole: boolean): Promise<number> {
-    const { records, config, openCut, micros, stream } = this.#parts
+    const { records, config, keyspace, micros, stream } = this.#parts
     const chain = this.#chain
-    const { cut, isWhole } = openCut(!whole && this.#commit !== undefined)
+    const cut = keyspace.openCheckpoint(whole || this.#commit === undefined)
     const generation = ++this.#generation
-    const oldest = isWhole ? generation : (this.#commit?.oldest ?? generation)
+    const oldest = cut.isWhole ? generation : (this.#commit?.oldest ?? generation)
     const commit = { ...stream.history, chain, generation, oldest }
     try {
       if (this.#unswept === Number.POSITIVE_INFINITY && this.#commit !== undefined) await this.#sweep(this.#commit)
@@ -217,7 +215,7 @@ export class AppendFile implements StreamKeeper {
     })
     this.#commit = commit
     this.#recordCount += count
-    this.#unswept += isWhole ? this.#recordCount : count
+    this.#unswept += cut.isWhole ? this.#recordCount : count
     this.#dropSegments(commit)
     if (this.#unswept > Math.max(MIN_GARBAGE, this.#recordCount / 2)) await this.#sweep(commit)
     return count

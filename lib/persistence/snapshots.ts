@@ -1,6 +1,6 @@
 /** dump.rdb: saved at once or in the background, by command, by rule and at the end; and what INFO tells of it. */
 import { join } from 'node:path'
-import type { Cut } from '../../store/checkpoint.ts'
+import type { Cut } from '../../store/cut.ts'
 import type { Disk } from '../../store/disk.ts'
 import type { Keyspace } from '../../store/keyspace.ts'
 import { writeDump, writeDumpNow } from '../../store/rdb/file.ts'
@@ -20,8 +20,6 @@ export interface SnapshotParts {
   readonly disk: Disk
   readonly keyspace: Keyspace
   readonly stream: ReplicationStream
-  /** The whole data set as it is now, read while it changes. */
-  readonly openCut: () => Cut
   readonly now: () => Millis
   readonly pid: number
 }
@@ -33,6 +31,7 @@ export class Snapshots {
   readonly #parts: SnapshotParts
   /** When the last one succeeded; the start counts. */
   savedAt: Millis
+  /** Of those in the background; one that succeeds by command makes good for them. */
   lastSucceeded = true
   saves = 0
   /** Seconds the last one in the background took; -1 without one. */
@@ -89,19 +88,21 @@ export class Snapshots {
 
   /** Saves in the background. The stream must have been flushed: the dump says at which offset it was made. */
   async saveInBackground(): Promise<void> {
-    const { disk, keyspace, log, now, pid, openCut } = this.#parts
+    const { disk, keyspace, log, now, pid } = this.#parts
     const { dirty } = keyspace
     const begun = now()
     this.#startedAt = begun
     this.#triedAt = begun
     log.notice(`Background saving started by pid ${pid}`)
     const options = this.#options()
-    const cut = openCut()
+    const cut = keyspace.openCut()
+    const entries = new CutEntries(cut)
     try {
-      await writeDump(disk, this.#path, writeRdb(entriesOf(cut), options))
+      await writeDump(disk, this.#path, writeRdb(entries, options), () => entries.mayPause)
       this.#succeeded(dirty)
       log.notice('Background saving terminated with success')
     } catch (failure) {
+      this.lastSucceeded = false
       this.#failed(failure)
       log.warning('Background saving error')
     } finally {
@@ -156,7 +157,6 @@ export class Snapshots {
   }
 
   #failed(failure: unknown): void {
-    this.lastSucceeded = false
     this.#parts.log.warning(`Write error saving DB on disk: ${reasonOf(failure)}`)
   }
 }
@@ -164,10 +164,29 @@ export class Snapshots {
 /** Entries taken from the cut at once. */
 const STEP = 64
 
-function* entriesOf(cut: Cut): Generator<RdbEntry> {
-  for (;;) {
-    const entries = cut.read(STEP)
-    if (entries.length === 0) return
-    for (const { db, key, value, expireAt } of entries) if (value !== undefined) yield { db, key, value, expireAt }
+/** The entries of a cut, for the writer of a dump. */
+class CutEntries implements Iterable<RdbEntry> {
+  readonly #cut: Cut
+  #untaken = 0
+
+  constructor(cut: Cut) {
+    this.#cut = cut
+  }
+
+  /** Values are only what they were until the data set changes: those that were read must be written before the writer pauses. */
+  get mayPause(): boolean {
+    return this.#untaken === 0
+  }
+
+  *[Symbol.iterator](): Generator<RdbEntry> {
+    for (;;) {
+      const entries = this.#cut.read(STEP)
+      if (entries.length === 0) return
+      this.#untaken = entries.length
+      for (const { db, key, value, expireAt } of entries) {
+        this.#untaken--
+        if (value !== undefined) yield { db, key, value, expireAt }
+      }
+    }
   }
 }

@@ -24,6 +24,8 @@ export interface Target {
   /** Throws when there is no such database. */
   readonly put: (db: number, key: Buffer, value: Value, expireAt: number) => void
   readonly apply: (argv: Argv, db: number) => void
+  /** What was put so far is what the checkpoint holds. */
+  readonly loaded: () => void
 }
 
 /** The folder of the append-only file, opened for this process alone. */
@@ -95,6 +97,7 @@ export async function loadStore(disk: Disk, store: Store, commit: Commit, target
   const { segments, records, folder } = store
   try {
     const { keys, garbage, highest } = await loadRecords(records, commit, target.put)
+    target.loaded()
     const replay = new Replay(commit.offset, commit.db, target.apply)
     await replaySegments(disk, segments, commit, replay, target)
     const end = replay.applied

@@ -71,10 +71,16 @@ export class BlockedKeys {
   }
 
   /** A key was created, changed or removed: called for every change of the data. */
-  touched(index: number, name: string): void {
-    if (this.#waiters.size === 0 || this.#byDatabase[index]?.has(name) !== true) return
+  touched(index: number, key: Key): void {
+    if (this.#waiters.size === 0 || this.#byDatabase[index]?.has(key.text()) !== true) return
+    const name = key.text()
     const db = this.#server.keyspace.databases[index]!
-    if (this.#awaitingRemoval > 0 || db.has(keyFromText(name))) this.#ready.set(`${index} ${name}`, { db, name })
+    if (this.#awaitingRemoval > 0 || db.has(key)) this.#ready.set(`${index} ${name}`, { db, name })
+  }
+
+  /** The keys of a database at which clients wait. */
+  names(index: number): Iterable<string> {
+    return this.#byDatabase[index]?.keys() ?? []
   }
 
   /** Serves who waits at keys that have become ready. What that changes (BLMOVE) can make further keys ready: they go to the

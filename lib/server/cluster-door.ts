@@ -17,6 +17,8 @@ export interface ClusterDoor {
   readonly view: Readonly<Cluster>
   /** Puts an operator's wish through the core; undefined is OK. */
   ask(operation: Operation): Answer | undefined
+  /** The event-loop turn ends: the state of the cluster follows from all that was asked in it. */
+  endTurn(): void
   /** Sends a published message over the bus. */
   publish(sharded: boolean, channel: Uint8Array, message: Uint8Array): void
   links(): readonly LinkInfo[]

@@ -3,7 +3,6 @@
 import type { Keyspace } from '../../store/keyspace.ts'
 import type { Millis, Offset } from '../base/brand.ts'
 import { monotonicMicros, wallClock } from '../base/clock.ts'
-import { keyFromText } from '../base/key.ts'
 import type { Log } from '../base/log.ts'
 import { type Random, systemRandom } from '../base/random.ts'
 import type { CommandEntry, CommandTable } from '../commands/table.ts'
@@ -106,7 +105,8 @@ export class Server {
         this.watches.touched(db, key)
         this.blockedKeys.touched(db, key)
       },
-      expired: (db, key) => this.propagation.add(db, encodeRequest(['DEL', keyFromText(key).own()])),
+      expired: (db, key) => this.propagation.add(db, encodeRequest(['DEL', key.own()])),
+      awaited: (db) => [...this.watches.names(db), ...this.blockedKeys.names(db)],
     }
   }
 
@@ -248,6 +248,7 @@ export class Server {
         this.flushLater(client)
       }
     }
+    this.cluster?.endTurn()
     this.replication.flush()
     this.persistence?.endTurn()
     const unsafeFrom = this.persistence?.unsafeFrom

@@ -41,15 +41,21 @@ export class Watches {
   }
 
   /** A key was created, changed or removed: called for every change of the data. */
-  touched(db: number, key: string): void {
+  touched(db: number, key: Key): void {
     if (this.#count === 0) return
-    const clients = this.#byDatabase[db]?.get(key)
+    const name = key.text()
+    const clients = this.#byDatabase[db]?.get(name)
     if (clients === undefined) return
     for (const client of clients) {
-      const watched = client.watched?.find((one) => one.db.index === db && one.name === key)
-      if (watched?.existed === false && !watched.db.has(keyFromText(key))) continue
+      const watched = client.watched?.find((one) => one.db.index === db && one.name === name)
+      if (watched?.existed === false && !watched.db.has(key)) continue
       client.watchBroken = true
     }
+  }
+
+  /** The keys of a database that are watched. */
+  names(db: number): Iterable<string> {
+    return this.#byDatabase[db]?.keys() ?? []
   }
 
   /** Whether EXEC must refuse: a watched key was touched, or its time has come since WATCH though nobody removed it yet. */

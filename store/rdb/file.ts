@@ -27,13 +27,18 @@ export function writeDumpNow(disk: Disk, path: string, chunks: Iterable<Buffer>)
   }
 }
 
-/** As `writeDumpNow`, while the event loop goes on: one chunk is made at a time. */
-export async function writeDump(disk: Disk, path: string, chunks: Iterable<Buffer>): Promise<void> {
+/** As `writeDumpNow`, while the event loop goes on: a few chunks are made at a time, until the source says that it may be left alone. */
+export async function writeDump(
+  disk: Disk,
+  path: string,
+  chunks: Iterable<Buffer>,
+  mayPause: () => boolean,
+): Promise<void> {
   const draft = draftOf(path)
   try {
     const file = disk.open(draft, 'create')
     try {
-      await writeChunks(file, chunks)
+      await writeChunks(file, chunks, mayPause)
     } finally {
       file.close()
     }
@@ -44,16 +49,22 @@ export async function writeDump(disk: Disk, path: string, chunks: Iterable<Buffe
   }
 }
 
-async function writeChunks(file: DiskFile, chunks: Iterable<Buffer>): Promise<void> {
+async function writeChunks(file: DiskFile, chunks: Iterable<Buffer>, mayPause: () => boolean): Promise<void> {
   let at = 0
   let synced = 0
+  let made: Buffer[] = []
   for (const chunk of chunks) {
-    await file.writeLater(chunk, at)
-    at += chunk.length
+    made.push(chunk)
+    if (!mayPause()) continue
+    const bytes = made.length === 1 ? chunk : Buffer.concat(made)
+    made = []
+    await file.writeLater(bytes, at)
+    at += bytes.length
     if (at - synced < SYNC_EVERY) continue
     await file.sync()
     synced = at
   }
+  await file.writeLater(Buffer.concat(made), at)
   await file.sync()
 }
 

@@ -1,6 +1,6 @@
 /** Where encoded data is read from: chunks as they come from a socket, of whatever size. What reads it is written as if all bytes
  *  were there; it yields when they are not yet, and goes on at the same place when they have come. */
-import { readInt64 } from '../types/listpack.ts'
+import { readInt64 } from '../types/listpack-entry.ts'
 import { exact } from '../types/stream-id.ts'
 import { Crc64 } from './crc64.ts'
 import { LZF_MAX_RATIO, lzfDecompress } from './lzf.ts'

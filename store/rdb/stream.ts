@@ -46,7 +46,7 @@ function* readCounters(from: Source): Decoding<Counters> {
   // The first id: the nodes tell it.
   yield* readIdPair(from)
   const maxDeletedId = yield* readIdPair(from)
-  return { maxDeletedId, entriesAdded: Number(yield* from.uint64()) }
+  return { maxDeletedId, entriesAdded: clamp(yield* from.uint64()) }
 }
 
 interface Group {
@@ -80,11 +80,14 @@ function* readGroup(from: Source, form: Form): Decoding<Group> {
   }
   const consumers: Consumer[] = []
   for (let left = yield* from.length(); left > 0; left--) consumers.push(yield* readConsumer(from, form))
-  return { name, lastId, entriesRead: read === UNKNOWN ? undefined : Number(read), pending, consumers }
+  return { name, lastId, entriesRead: read === UNKNOWN ? undefined : clamp(read), pending, consumers }
 }
 
 /** entries_read of a group of which that is not known: -1. */
 const UNKNOWN = UINT64_MAX
+
+/** Nobody adds so many entries: counters beyond are what XSETID was told. */
+const clamp = (count: number | bigint): number => Math.min(Number(count), Number.MAX_SAFE_INTEGER)
 
 function* readConsumer(from: Source, form: Form): Decoding<Consumer> {
   const name = (yield* from.string()).latin1Slice()

@@ -1,6 +1,7 @@
 /** Ziplist: how lists, hashes and sorted sets were packed before Redis 7 (reference section 11): u32 LE total, u32 LE offset of the last
  *  entry, u16 LE count, entries, 0xFF. We only ever read one: its elements go into what we keep instead. */
-import { PackedError, readInt64 } from '../types/listpack.ts'
+import { PackedError } from '../types/listpack.ts'
+import { readInt64 } from '../types/listpack-entry.ts'
 import { integerBytes } from '../types/string.ts'
 
 const HEADER = 10

@@ -1,6 +1,7 @@
 /** Intset: 64-bit integers in ascending order in one buffer, byte for byte as Redis lays it out (reference section 11): u32 LE
  *  width of an element (2, 4, 8), u32 LE count, elements LE. */
-import { PackedError, readInt64 } from './listpack.ts'
+import { PackedError } from './listpack.ts'
+import { readInt64 } from './listpack-entry.ts'
 
 const HEADER = 8
 

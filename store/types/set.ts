@@ -1,7 +1,8 @@
 /** Sets of byte strings. Integers alone are an intset, few short strings a listpack, and all others names in a table. */
 import { type Key, keyFromText } from '../../lib/base/key.ts'
 import { type Int64, Intset } from './intset.ts'
-import { canonicalInteger, Listpack, PackedError } from './listpack.ts'
+import { Listpack, PackedError } from './listpack.ts'
+import { canonicalInteger } from './listpack-entry.ts'
 import { Names, scanStep } from './names.ts'
 
 /** How far a set stays an intset. Named as in the configuration. */

@@ -61,7 +61,7 @@ export class Group {
     const known = this.pending.get(id)
     if (known?.consumer === consumer) return known
     known?.consumer.pending.delete(id)
-    const pending = known ?? { id, consumer, deliveredAt: 0, deliveries: 0 }
+    const pending = known ?? { id, consumer, deliveredAt: 0, deliveries: 1 }
     pending.consumer = consumer
     if (known === undefined) this.pending.add(pending)
     consumer.pending.add(pending)

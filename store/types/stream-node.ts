@@ -56,8 +56,7 @@ export class StreamNode {
     const pack = Listpack.from(bytes)
     const [live, deleted, fields] = [0, 1, 2].map((i) => checkedInteger(pack, pack.seek(i))) as [number, number, number]
     const end = pack.seek(MASTER_HEAD + fields)
-    if (live < 1 || deleted < 0 || fields < 1 || checkedInteger(pack, end) !== 0)
-      throw new PackedError('stream master entry')
+    if (live < 1 || checkedInteger(pack, end) !== 0) throw new PackedError('stream master entry')
     const node = new StreamNode(id, pack, fields, live, deleted)
     node.#check()
     return node
@@ -228,7 +227,8 @@ export class StreamNode {
       if (this.isDeleted(at)) deleted++
       else {
         const id = this.idAt(at)
-        if (last !== undefined && compareIds(last, id) >= 0) throw new PackedError('stream entry order')
+        const isInOrder = last === undefined ? compareIds(this.id, id) <= 0 : compareIds(last, id) < 0
+        if (!isInOrder) throw new PackedError('stream entry order')
         last = id
         live++
       }

@@ -1,16 +1,7 @@
 /** Streams: entries in ascending order of their ids, kept in nodes, and the groups that read them. */
 import { PackedError } from './listpack.ts'
 import { ByName, Consumer, Group } from './stream-groups.ts'
-import {
-  compareIds,
-  isZero,
-  MAX_ID,
-  MIN_ID,
-  plus,
-  type StreamId,
-  UINT64_MAX,
-  type Uint64,
-} from './stream-id.ts'
+import { compareIds, isZero, MAX_ID, MIN_ID, plus, type StreamId, UINT64_MAX, type Uint64 } from './stream-id.ts'
 import { type Direction, StreamEntry, StreamNode, type Words } from './stream-node.ts'
 import { lowest } from './stream-pending.ts'
 
@@ -71,12 +62,13 @@ export class StreamValue {
   static from(parts: StreamParts): StreamValue {
     const stream = new StreamValue()
     for (const { id, listpack } of parts.nodes) {
-      const before = stream.#nodes.at(-1)
-      if (before !== undefined && compareIds(before.id, id) >= 0) throw new PackedError('stream node order')
+      const before = stream.last?.id
+      if (before !== undefined && compareIds(before, id) >= 0) throw new PackedError('stream node order')
       const node = StreamNode.from(id, listpack)
       stream.#nodes.push(node)
       stream.#size += node.live
     }
+    if (compareIds(stream.last?.id ?? MIN_ID, parts.lastId) > 0) throw new PackedError('stream last id')
     stream.lastId = parts.lastId
     stream.firstId = stream.first?.id ?? MIN_ID
     stream.maxDeletedId = parts.maxDeletedId ?? MIN_ID

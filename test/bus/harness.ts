@@ -109,7 +109,10 @@ export function tickAfter(b: Bench, ms: number): readonly Effect[] {
   return give(b, { type: 'tick' })
 }
 
-export const operate = (b: Bench, operation: Operation): readonly Effect[] => give(b, { type: 'operator', operation })
+export const operate = (b: Bench, operation: Operation): readonly Effect[] => [
+  ...give(b, { type: 'operator', operation }),
+  ...give(b, { type: 'turn-end' }),
+]
 
 /** What a peer's header says, as its row has it; a test names what differs. */
 export function header(node: ClusterNode, changes: Partial<Header> = {}): Header {

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { enforceLimits } from '../../lib/server/output-limits.ts'
 import { Beside } from '../support/beside-redis.ts'
 import { ask, fields } from '../support/client.ts'
+import { eventually } from '../support/eventually.ts'
 import { InProcess } from '../support/inprocess.ts'
+import { MemoryDisk } from '../support/memory-disk.ts'
 import { stopEverything } from '../support/process.ts'
 
 describe('server commands', () => {
@@ -64,12 +66,12 @@ describe('server commands', () => {
   })
 
   it('save at once, and count from there', () => {
-    const ours = new InProcess()
-    const one = ours.connect()
+    const disk = new MemoryDisk()
+    const one = new InProcess({}, disk).connect()
     one.call('SET', 'a', '1')
     assert.match(one.outcome('INFO', 'persistence'), /rdb_changes_since_last_save:1\r/)
     assert.equal(one.outcome('SAVE'), 'OK')
-    assert.equal(ours.disk.files.get('/dump.rdb')?.toString('latin1', 0, 9), 'REDIS0010')
+    assert.equal(disk.files.get('/dump.rdb')?.toString('latin1', 0, 9), 'REDIS0010')
     assert.match(one.outcome('INFO', 'persistence'), /rdb_changes_since_last_save:0\r/)
     assert.ok(Number(one.outcome('LASTSAVE')) > 1_700_000_000)
   })
@@ -81,23 +83,30 @@ describe('server commands', () => {
     assert.equal(one.outcome('SAVE'), 'ERR Background save already in progress')
   })
 
-  it('accept no writes, nor PING, while snapshots fail', () => {
-    const ours = new InProcess()
-    const one = ours.connect()
-    ours.disk.isFull = true
+  it('accept no writes, nor PING, while snapshots fail', async () => {
+    const disk = new MemoryDisk()
+    const one = new InProcess({}, disk).connect()
+    disk.isFull = true
     assert.equal(one.outcome('SAVE'), 'ERR')
+    assert.equal(one.outcome('PING'), 'PONG')
+    one.call('BGSAVE')
+    await eventually(() => one.outcome('INFO', 'persistence').includes('rdb_last_bgsave_status:err'), {
+      what: 'the snapshot fails',
+      withinMs: 5000,
+    })
     for (const command of [['SET', 'a', '1'], ['PING']])
       assert.match(one.outcome(...command), /^MISCONF Redis is configured to save RDB snapshots, but it's currently/)
     assert.equal(one.outcome('GET', 'a'), 'null')
-    ours.disk.isFull = false
+    disk.isFull = false
     assert.equal(one.outcome('SAVE'), 'OK')
     assert.equal(one.outcome('SET', 'a', '1'), 'OK')
   })
 
   it('shut down, but not after a save that cannot be', () => {
-    const ours = new InProcess()
+    const disk = new MemoryDisk()
+    const ours = new InProcess({}, disk)
     const one = ours.connect()
-    ours.disk.isFull = true
+    disk.isFull = true
     assert.equal(one.outcome('SHUTDOWN', 'SAVE'), 'ERR Errors trying to SHUTDOWN. Check logs.')
     assert.equal(one.outcome('SHUTDOWN'), 'ERR Errors trying to SHUTDOWN. Check logs.')
     assert.ok(!ours.stopped)

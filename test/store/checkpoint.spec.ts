@@ -4,7 +4,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import protobuf from 'protobufjs'
-import { type Cut, type CutEntry, sweep, writeCheckpoint } from '../../store/checkpoint.ts'
+import { type CheckpointCut, sweep, writeCheckpoint } from '../../store/checkpoint.ts'
+import type { CutEntry } from '../../store/cut.ts'
 import { openRecords, type Records, RecordsError } from '../../store/level.ts'
 import { loadRecords } from '../../store/load.ts'
 import { type Commit, decodeCommit, decodeValue, encodeCommit, encodeValue, RecordError } from '../../store/record.ts'
@@ -22,13 +23,13 @@ const entry = (key: string, value: string | undefined, db = 0, expireAt = 0): Cu
 })
 
 /** A cut over a list. */
-class ListCut implements Cut {
+class ListCut implements CheckpointCut {
   ended: 'commit' | 'abandon' | undefined
   #left: CutEntry[]
   constructor(entries: readonly CutEntry[]) {
     this.#left = [...entries]
   }
-  read(most: number): readonly CutEntry[] {
+  read(most: number): CutEntry[] {
     return this.#left.splice(0, most)
   }
   commit(): void {

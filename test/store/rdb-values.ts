@@ -1,4 +1,5 @@
 /** Values of every type for tests of RDB data: random ones, and any of them as plain data that can be compared. */
+import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { formatDouble } from '../../lib/base/double.ts'
 import { keyOf } from '../../lib/base/key.ts'
@@ -9,7 +10,7 @@ import { ListValue } from '../../store/types/list.ts'
 import { SetValue } from '../../store/types/set.ts'
 import { StreamValue } from '../../store/types/stream.ts'
 import { Group } from '../../store/types/stream-groups.ts'
-import { formatId, MAX_ID, MIN_ID, type StreamId, UINT64_MAX } from '../../store/types/stream-id.ts'
+import { compareIds, formatId, MAX_ID, MIN_ID, type StreamId, UINT64_MAX } from '../../store/types/stream-id.ts'
 import type { Words } from '../../store/types/stream-node.ts'
 import { ZSetValue } from '../../store/types/zset.ts'
 import type { StringValue, Value } from '../../store/value.ts'
@@ -21,6 +22,53 @@ export function sealed(body: Buffer | string, version = 10): Buffer {
   const bytes = typeof body === 'string' ? Buffer.from(body.replaceAll(/\s/g, ''), 'hex') : body
   const versioned = Buffer.from([...bytes, version, 0])
   return Buffer.concat([versioned, new Crc64().update(versioned).bytes()])
+}
+
+/** Asserts what the operations on a value rely on. */
+export function assertSound(value: Value): void {
+  switch (value.type) {
+    case 'string':
+      return
+    case 'list':
+      return assert.equal([...value].length, value.size)
+    case 'set':
+      return assert.equal(new Set(value).size, value.size)
+    case 'hash':
+      return assert.equal(new Set(Array.from(value, ([field]) => field.latin1Slice())).size, value.size)
+    case 'zset':
+      return assertRanked(value)
+    case 'stream':
+      return assertOrdered(value)
+  }
+}
+
+function assertRanked(zset: ZSetValue): void {
+  assert.equal(zset.entries().length, zset.size)
+  for (const [rank, [member, score]] of zset.entries().entries()) {
+    assert.equal(zset.score(member), score)
+    assert.equal(zset.rank(member), rank)
+  }
+}
+
+function assertOrdered(stream: StreamValue): void {
+  const ids = Array.from(stream.range(MIN_ID, MAX_ID), ({ id }) => id)
+  const backwards = Array.from(stream.range(MIN_ID, MAX_ID, -1), ({ id }) => id)
+  assert.deepEqual(backwards.reverse(), ids)
+  assert.equal(ids.length, stream.size)
+  for (const [i, id] of ids.entries()) {
+    assert.ok(i === 0 || compareIds(ids[i - 1]!, id) < 0)
+    assert.deepEqual(stream.get(id)?.id, id)
+  }
+  assert.ok(compareIds(ids.at(-1) ?? MIN_ID, stream.lastId) <= 0)
+  assert.deepEqual(stream.firstId, ids[0] ?? MIN_ID)
+  for (const { pending, consumers } of stream.groups) {
+    const claimed = Array.from(consumers, (consumer) => [...consumer.pending]).flat()
+    assert.equal(claimed.length, pending.size)
+    for (const delivery of claimed) assert.equal(pending.get(delivery.id), delivery)
+  }
+  const emptied = stream.copy()
+  for (const id of ids) assert.ok(emptied.delete(id))
+  assert.equal(emptied.nodeCount, 0)
 }
 
 /** Everything that can be seen of a value, in an order of its own. */

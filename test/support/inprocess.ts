@@ -6,10 +6,10 @@ import { FAMILIES } from '../../lib/commands/families.ts'
 import { CommandTable } from '../../lib/commands/table.ts'
 import { createConfig } from '../../lib/config.ts'
 import { Persistence } from '../../lib/persistence.ts'
-import { eagerCut } from '../../lib/persistence/eager-cut.ts'
 import { Replication } from '../../lib/replication/role.ts'
 import type { Client, Wire } from '../../lib/server/client.ts'
 import { Server } from '../../lib/server/server.ts'
+import type { Disk } from '../../store/disk.ts'
 import { Keyspace } from '../../store/keyspace.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { type Argument, decode, encode, ReplyError, type Value } from './resp.ts'
@@ -75,14 +75,13 @@ export class Wired {
 export class InProcess {
   readonly server: Server
   readonly log: string[] = []
-  readonly disk = new MemoryDisk()
   /** SHUTDOWN was accepted. */
   stopped = false
   #turnWanted = false
   #nextPort = 50_000
 
-  /** `conf`: directives given by a file, which may set immutable ones too. */
-  constructor(conf: Readonly<Record<string, string>> = {}) {
+  /** `conf`: directives given by a file, which may set immutable ones too. Nothing is loaded unless `persistence` is opened. */
+  constructor(conf: Readonly<Record<string, string>> = {}, disk: Disk = new MemoryDisk()) {
     const config = createConfig('/')
     for (const [name, value] of Object.entries({ 'enable-debug-command': 'yes', ...conf })) {
       const given = config.give(name, [value])
@@ -107,10 +106,9 @@ export class InProcess {
       keyspace,
       replication,
       random: systemRandom,
-      openCut: () => ({ cut: eagerCut(keyspace), isWhole: true }),
       server: () => this.server,
       pid: 1,
-      disk: this.disk,
+      disk,
     })
     this.server.host = {
       requestEndTurn: () => {

@@ -73,7 +73,6 @@ scenarios('redirection, reply by reply', ['rookery'], (kinds) => {
       ['SELECT', 1],
       ['SWAPDB', 0, 1],
       ['REPLICAOF', 'NO', 'ONE'],
-      ['FAILOVER'],
       ['MOVE', FIRST, 1],
       ['COPY', FIRST, keyIn(0, 1), 'DB', 1],
     ]) {
@@ -217,15 +216,6 @@ scenarios('redirection, reply by reply', ['rookery'], (kinds) => {
       ['GET', bound],
     ])
       await say('a2', ...argv)
-  })
-
-  same('scripts obey the same rules', async ({ say }) => {
-    await say('a0', 'EVAL', "return redis.call('SET', KEYS[1], 'lua')", 1, FIRST)
-    await say('a0', 'EVAL', "return redis.call('GET', KEYS[1])", 1, SECOND)
-    await say('a0', 'EVAL', 'return 1', 2, FIRST, SECOND)
-    await say('a0', 'EVAL', 'return 1', 0)
-    await say('a0', 'EVAL', `return redis.pcall('GET', '${SECOND}')['err']`, 0)
-    await say('a0', 'EVAL', `return redis.call('GET', '${keyIn(0, 1)}')`, 1, FIRST)
   })
 
   same('the errors of CLUSTER are the same errors', async ({ say }) => {

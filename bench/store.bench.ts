@@ -1,0 +1,123 @@
+/** What the keyspace costs inside the process: nanoseconds for each operation, bytes for each key, and the longest single operation
+ *  while it grows, in which a table that had to be rehashed or copied at once would show:
+ *
+ *      node --expose-gc dist/bench/store.bench.js [--keys 1000000] [--grow 5000000] */
+import { parseArgs } from 'node:util'
+import Table from 'cli-table3'
+import { Key } from '../lib/base/key.ts'
+import { seededRandom } from '../lib/base/random.ts'
+import { type Database, Keyspace } from '../store/keyspace.ts'
+
+const { values: options } = parseArgs({
+  options: { keys: { type: 'string', default: '1000000' }, grow: { type: 'string', default: '5000000' } },
+})
+const KEYS = Number(options.keys)
+const GROW = Number(options.grow)
+const KEY_LENGTH = 16
+const VALUE_LENGTH = 64
+
+/** Requests as a read buffer holds them: a key and a value. */
+const request = Buffer.alloc(KEY_LENGTH + VALUE_LENGTH, `key:000000000000${'v'.repeat(VALUE_LENGTH)}`)
+const key = new Key(request, 0, KEY_LENGTH)
+const out = Buffer.alloc(VALUE_LENGTH)
+const random = seededRandom(1)
+
+function point(n: number): Key {
+  let rest = n
+  for (let i = KEY_LENGTH - 1; i >= 4; i--) {
+    const tenth = Math.floor(rest / 10)
+    request[i] = 0x30 + (rest - tenth * 10)
+    rest = tenth
+  }
+  return key.set(request, 0, KEY_LENGTH)
+}
+
+const set = (db: Database, n: number): void => db.writeBytes(point(n), request, KEY_LENGTH, request.length, 0)
+
+function get(db: Database, n: number): void {
+  const view = db.view(point(n))!
+  for (let i = view.start, j = 0; i < view.end; i++, j++) out[j] = view.bytes[i]!
+}
+
+/** Nanoseconds of one of `count` operations, that of the choice of a key left out. */
+function measure(count: number, act: (n: number) => void): number {
+  const choose = timed(count, (n) => void point(n))
+  return timed(count, act) - choose
+}
+
+function timed(count: number, act: (n: number) => void): number {
+  const startedAt = performance.now()
+  for (let i = 0; i < count; i++) act(random.below(KEYS))
+  return ((performance.now() - startedAt) * 1e6) / count
+}
+
+/** Milliseconds this process has worked: what others took from the machine meanwhile is not in it. */
+function now(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
+function bytesInUse(): number {
+  globalThis.gc?.()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+const table = new Table({ head: ['', 'value'], style: { head: [], border: [] } })
+const row = (name: string, value: number, unit: string): void => void table.push([name, `${value.toFixed(1)} ${unit}`])
+
+{
+  const before = bytesInUse()
+  const db = new Keyspace({ databases: 1 }).databases[0]!
+  const startedAt = performance.now()
+  for (let n = 0; n < KEYS; n++) set(db, n)
+  row(`SET of ${KEYS} new keys`, ((performance.now() - startedAt) * 1e6) / KEYS, 'ns')
+  row('memory beyond key and value', (bytesInUse() - before) / KEYS - KEY_LENGTH - VALUE_LENGTH, 'B a key')
+  row('of it blocks in use', db.memory.used / KEYS - KEY_LENGTH - VALUE_LENGTH, 'B a key')
+  for (const round of ['cold', 'warm']) {
+    row(
+      `GET at random, ${round}`,
+      measure(2_000_000, (n) => get(db, n)),
+      'ns',
+    )
+    row(
+      `SET at random, ${round}`,
+      measure(2_000_000, (n) => set(db, n)),
+      'ns',
+    )
+  }
+  row(
+    'read as a Value',
+    measure(1_000_000, (n) => void db.read(point(n))),
+    'ns',
+  )
+  row(
+    'remove and SET again',
+    measure(1_000_000, (n) => {
+      db.remove(point(n))
+      set(db, n)
+    }),
+    'ns',
+  )
+}
+
+for (const [name, stride] of [
+  ['all slots', 1],
+  ['one slot', 0],
+] as const) {
+  const db = new Keyspace({ databases: 1 }).databases[0]!
+  const slowest: number[] = []
+  request.write(stride === 0 ? '{a}:' : 'key:')
+  globalThis.gc?.()
+  for (let n = 0; n < GROW; n++) {
+    const startedAt = now()
+    set(db, n)
+    slowest.push(now() - startedAt)
+    if (slowest.length === 100_000) slowest.sort((a, b) => b - a).splice(20)
+  }
+  slowest.sort((a, b) => b - a)
+  row(`growing to ${GROW} keys in ${name}: longest SET`, slowest[0]!, 'ms')
+  row('tenth longest', slowest[9]!, 'ms')
+}
+
+process.stdout.write(`${table.toString()}\n`)

@@ -1,0 +1,211 @@
+/** Streams: what a real server answers, and what replicas are told. */
+import fc from 'fast-check'
+import { Beside, type Step } from '../support/beside-redis.ts'
+import { Differential, type Request, requests, type Slot } from '../support/differential.ts'
+import { stopEverything } from '../support/process.ts'
+import type { Argument } from '../support/resp.ts'
+
+const key = fc.constantFrom<Argument>('s', 's', 't', 'text')
+const number = fc.integer({ min: 0, max: 6 })
+/** Ids that meet, and now and then what is odd about them. */
+const id = fc.oneof(
+  { weight: 20, arbitrary: fc.tuple(number, number).map(([ms, seq]) => `${ms}-${seq}`) },
+  { weight: 4, arbitrary: number.map(String) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      ...['-', '+', '$', '>', '', '-1', '1-', '1-x', '1-2-3', '007-01', '1-*', '*', ' 1', '+1-1', '1-1\0x', '1.5'],
+      ...['18446744073709551615', '18446744073709551615-18446744073709551614', '18446744073709551616', '1--1'],
+      ...['18446744073709551615-18446744073709551615', '9007199254740993-9007199254740993', '1'.repeat(128)],
+    ),
+  },
+)
+const newId = fc.oneof(
+  { weight: 6, arbitrary: number.map((ms) => `${ms}-*`) },
+  { weight: 2, arbitrary: fc.constantFrom('9007199254740990-*', '9007199254740993-*') },
+  { weight: 3, arbitrary: id.filter((text) => text !== '*') },
+)
+const bound = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom('-', '+') },
+  id,
+  id.map((text) => `(${text}`),
+)
+const words = fc.constantFrom<readonly Argument[]>(
+  ['f', 'v'],
+  ['f', '17'],
+  ['f', 'v', 'g', 'w'],
+  ['g', 'w', 'f', ''],
+  ['f', 'x'.repeat(70)],
+  ['', Buffer.from([0, 0xff])],
+  ['f', '-9007199254740993', 'g', '70000'],
+  ['f'],
+)
+/** `+` is of a later version. */
+const readFrom = id.filter((text) => text !== '+')
+const count = fc.constantFrom('0', '1', '2', '3', '100', '-1', 'x', '9223372036854775807')
+const threshold = fc.tuple(
+  fc.constantFrom('MAXLEN', 'minid'),
+  fc.constantFrom('~', '=', undefined),
+  fc.oneof(number.map(String), id),
+)
+const limit = fc.constantFrom<readonly Argument[]>(
+  [],
+  [],
+  [],
+  ['LIMIT', '3'],
+  ['limit', '0'],
+  ['LIMIT', '-1'],
+  ['LIMIT'],
+)
+
+/** Words of which some are several arguments, or none. */
+const flat = (
+  ...slots: (Slot | fc.Arbitrary<readonly (Argument | undefined)[]>)[]
+): readonly [fc.Arbitrary<Request>] => [
+  fc
+    .tuple(...slots.map((slot) => (typeof slot === 'string' ? fc.constant(slot) : slot)))
+    .map((parts) => parts.flat().filter((part): part is Argument => part !== undefined)),
+]
+const oneOf = (...forms: (readonly [fc.Arbitrary<Request>])[]): fc.Arbitrary<Request> =>
+  fc.oneof(...forms.map(([form]) => form))
+
+const adding = flat('XADD', key, newId, words)
+
+const ENTRIES = fc.oneof(
+  requests([
+    ['xlen', key],
+    ['type', key],
+    ['object', 'encoding', key],
+    ['xrange', key, bound, bound],
+    ['xrevrange', key, bound, bound],
+    ['xrange', key, bound, bound, 'COUNT', count],
+    ['xrevrange', key, '+', '-', 'count', count],
+    ['xdel', key, id],
+    ['xdel', key, id, id, id],
+    ['xsetid', key, id],
+    ['xsetid', key, id, 'ENTRIESADDED', fc.constantFrom('0', '7', '20', '-1', 'x')],
+    ['xsetid', key, id, 'MAXDELETEDID', id, 'entriesadded', '30'],
+    ['xread', 'COUNT', count, 'STREAMS', key, key, readFrom, readFrom],
+    ['xread', 'STREAMS', key, fc.constantFrom('0', '$', '>')],
+    ['xread', 'BLOCK', fc.constantFrom('-1', 'x', '1.5'), 'STREAMS', 's', '0'],
+    ['xread', fc.constantFrom('GROUP', 'NOACK', 'foo'), 'a', 'b', 'STREAMS', key, '0'],
+    ['xinfo', 'stream', key],
+    ['xinfo', 'stream', key, 'FULL'],
+    ['xinfo', 'stream', key, 'full', 'count', fc.constantFrom('0', '2', '-1', 'x')],
+    ['dump', key],
+    ['copy', 's', 't'],
+    ['set', 'text', 'x'],
+  ]),
+  oneOf(
+    adding,
+    adding,
+    flat('XADD', key, 'NOMKSTREAM', newId, words),
+    flat('XADD', key, threshold, limit, newId, words),
+    flat('xadd', key, limit, 'nomkstream', threshold, newId, words),
+    flat('XADD', key, threshold, threshold, newId, words),
+    flat('XTRIM', key, threshold, limit),
+    flat('xtrim', key, limit),
+  ),
+)
+
+const group = fc.constantFrom('g', 'g', 'h', 'other')
+const consumer = fc.constantFrom('a', 'b', 'c')
+const idle = fc.constantFrom('0', '0', '100000', '-1', 'x')
+const position = fc.oneof(id, fc.constantFrom('$', '0', '0'))
+const claimOptions = fc
+  .array(
+    fc.constantFrom<readonly Argument[]>(
+      ...[['FORCE'], ['justid'], ['IDLE', '100000'], ['TIME', '1000'], ['RETRYCOUNT', '5'], ['LASTID', '3-3']],
+      ...[['idle', '-1'], ['TIME', '-5'], ['RETRYCOUNT', '-1'], ['TIME', 'x'], ['LASTID', 'x'], ['IDLE'], ['foo']],
+    ),
+    { maxLength: 3 },
+  )
+  .map((options) => options.flat())
+
+const GROUPS = fc.oneof(
+  requests([
+    [
+      'xreadgroup',
+      'GROUP',
+      group,
+      consumer,
+      'COUNT',
+      count,
+      'STREAMS',
+      key,
+      fc.constantFrom('>', '>', '0', '2-2', '$', '+'),
+    ],
+    ['xreadgroup', 'GROUP', group, consumer, 'NOACK', 'COUNT', '2', 'STREAMS', key, '>'],
+    ['xreadgroup', 'GROUP', group, consumer, 'STREAMS', key, key, '>', fc.constantFrom('>', '0')],
+    ['xreadgroup', 'COUNT', '1', 'STREAMS', key, key, key, '>'],
+    ['xreadgroup', 'COUNT', '1', 'NOACK', 'STREAMS', key, key, '>', '>'],
+    ['xgroup', 'create', key, group, position],
+    ['xgroup', 'create', key, group, position, 'MKSTREAM', 'ENTRIESREAD', fc.constantFrom('0', '3', '-1', '-2', 'x')],
+    ['xgroup', 'setid', key, group, position],
+    ['xgroup', 'setid', key, group, position, 'entriesread', fc.constantFrom('0', '3', '-1')],
+    ['xgroup', 'destroy', key, fc.constantFrom('h', 'other')],
+    ['xgroup', 'createconsumer', key, group, consumer],
+    ['xgroup', 'delconsumer', key, group, consumer],
+    ['xack', key, group, id, id, id],
+    ['xpending', key, group],
+    ['xpending', key, group, bound, bound, count],
+    ['xpending', key, group, '-', '+', '10', consumer],
+    ['xpending', key, group, 'IDLE', idle, '-', '+', '10'],
+    ['xpending', key, group, 'idle', idle, bound, '+', '10', consumer],
+    ['xautoclaim', key, group, consumer, idle, bound],
+    ['xautoclaim', key, group, consumer, '0', '0', 'COUNT', fc.constantFrom('1', '2', '0', 'x')],
+    ['xautoclaim', key, group, consumer, '0', '0', 'justid', 'count', '3'],
+    ['xinfo', 'groups', key],
+    ['xinfo', 'consumers', key, group],
+    ['xinfo', 'stream', key, 'FULL', 'COUNT', fc.constantFrom('0', '2')],
+    ['xdel', key, id, id],
+    ['copy', 's', 't', 'REPLACE'],
+    ['del', 't'],
+  ]),
+  oneOf(
+    adding,
+    adding,
+    flat('XTRIM', key, 'MAXLEN', number.map(String)),
+    flat('XCLAIM', key, group, consumer, idle, id, claimOptions),
+    flat('XCLAIM', key, group, consumer, '0', id, id, id, claimOptions),
+  ),
+)
+const SEED: readonly Request[] = [
+  ...['1-1', '1-2', '2-2', '3-3', '4-4', '5-5'].map((text) => ['XADD', 's', text, 'f', text]),
+  ['XGROUP', 'CREATE', 's', 'g', '0'],
+  ['XGROUP', 'CREATE', 's', 'h', '2-2'],
+]
+
+describe('stream commands answer like redis-server 7.0', function () {
+  this.timeout(60_000)
+  let wide: Differential
+  let narrow: Differential
+  before(async () => {
+    wide = await Differential.start({ rdbcompression: 'no', 'stream-node-max-bytes': '200' })
+    narrow = await Differential.start({ rdbcompression: 'no', 'stream-node-max-entries': '3' })
+  })
+  after(stopEverything)
+
+  const agree = (one: fc.Arbitrary<Request>, seed: readonly Request[], numRuns: number): Promise<void> =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(one, { minLength: 1, maxLength: 80, size: 'max' }),
+        fc.constantFrom(2, 3),
+        fc.boolean(),
+        (all, protocol, isWide) => (isWide ? wide : narrow).compare([...seed, ...all], protocol as 2 | 3),
+      ),
+      { numRuns },
+    )
+
+  it('entries: adding, ranges, removing, trimming', () => agree(ENTRIES, [], Number(process.env.RUNS ?? 150)))
+  it('groups: reading, acknowledging, claiming', () => agree(GROUPS, SEED, Number(process.env.RUNS ?? 150)))
+
+  it('and tell replicas the same of both', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.oneof(ENTRIES, GROUPS, GROUPS), { minLength: 1, maxLength: 80, size: 'max' }),
+        (all) => narrow.compareStreams([...SEED, ...all]),
+      ),
+      { numRuns: Number(process.env.RUNS ?? 40) },
+    ))
+})
