@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import { type Disk, disk as realDisk } from '../store/disk.ts'
 import { type Foreign, findForeign, ImportError } from '../store/import.ts'
 import { Journal } from '../store/journal.ts'
-import type { Keyspace } from '../store/keyspace.ts'
+import type { Database, Keyspace } from '../store/keyspace.ts'
 import type { Commit } from '../store/record.ts'
-import type { Value } from '../store/value.ts'
 import type { Millis } from './base/brand.ts'
 import { monotonicMicros, wallClock } from './base/clock.ts'
 import { keyOf } from './base/key.ts'
@@ -221,17 +220,24 @@ export class Persistence {
     return {
       log,
       acceptsTorn: config.values.aofLoadTruncated,
-      put(index: number, key: Buffer, value: Value, expireAt: number) {
-        const db = keyspace.databases[index]
-        if (db === undefined)
-          throw new PersistenceError(
-            `Fatal error loading the DB: there is a key in database ${index}, and the configuration allows ${keyspace.databases.length} databases.`,
-          )
-        db.write(keyOf(key), value, expireAt)
+      put: (db, key, value, expireAt) => this.#database(db).write(keyOf(key), value, expireAt),
+      take: (record) => {
+        const { db, key, bytes, start, end, expireAt } = record
+        if (record.isString) this.#database(db).writeBytes(key, bytes, start, end, expireAt)
+        else this.#database(db).write(key, record.value(), expireAt)
       },
       apply: (argv, db) => server().apply(argv, db),
       loaded: () => keyspace.markDurable(),
     }
+  }
+
+  #database(index: number): Database {
+    const { databases } = this.#parts.keyspace
+    const db = databases[index]
+    if (db !== undefined) return db
+    throw new PersistenceError(
+      `Fatal error loading the DB: there is a key in database ${index}, and the configuration allows ${databases.length} databases.`,
+    )
   }
 
   // --- while it runs ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import { slotOf } from '../lib/base/slot.ts'
 import type { Cut } from './cut.ts'
 import type { RecordBatch, Records } from './level.ts'
-import { type Commit, encodeValue, generationOf, isSameKey, readRecordKey, recordKey } from './record.ts'
+import { type Commit, encodeValue, generationOf, isRemoval, isSameKey, type RecordText, recordKey } from './record.ts'
 
 /** What a checkpoint is made of: all keys, or those that have changed. */
 export type CheckpointCut = Pick<Cut, 'read' | 'commit' | 'abandon'>
@@ -22,6 +22,8 @@ export interface CheckpointOptions {
   readonly goOn?: () => boolean
 }
 
+/** Batches that are written at the same time: LevelDB waits for the disk once for all of them. */
+const IN_FLIGHT = 3
 /** Entries between two looks at the clock. */
 const STEP = 32
 
@@ -34,17 +36,24 @@ export async function writeCheckpoint(
   options: CheckpointOptions,
 ): Promise<number> {
   let written = 0
+  const writing: Promise<void>[] = []
   try {
     for (;;) {
       const batch = records.batch()
       fill(batch, cut, commit.generation, options)
       if (batch.length === 0) break
       written += batch.length
-      await batch.write(options.durable)
+      const write = batch.write(options.durable)
+      // Heard of below, but perhaps only after another one.
+      write.catch(() => {})
+      writing.push(write)
+      if (writing.length >= IN_FLIGHT) await writing.shift()
       if (options.goOn?.() === false) throw new CheckpointError('the data set is another one by now')
     }
+    await Promise.all(writing)
     await records.setCommit(commit)
   } catch (failure) {
+    await Promise.allSettled(writing)
     cut.abandon()
     throw failure
   }
@@ -64,23 +73,21 @@ function fill(
     if (entries.length === 0) return
     for (const { db, key, value, expireAt } of entries) {
       const name = recordKey(slotOf(key), db, key, generation, value === undefined)
-      batch.put(name, value === undefined ? NOTHING : encodeValue(value, expireAt))
+      batch.put(name, value === undefined ? '' : encodeValue(value, expireAt))
     }
   } while (micros() < until)
 }
-
-const NOTHING = Buffer.alloc(0)
 
 /** Removes the records that do not count: replaced, of a checkpoint that was not finished, or about a removed key. Returns how
  *  many records are left. Nothing may be written meanwhile. */
 export async function sweep(records: Records, commit: Commit): Promise<number> {
   let left = 0
-  let newest: Buffer | undefined
+  let newest: RecordText | undefined
   let batch = records.batch()
-  const drop = (key: Buffer): void => batch.remove(key)
+  const drop = (key: RecordText): void => batch.remove(key)
   const settle = (): void => {
     if (newest === undefined) return
-    if (readRecordKey(newest).isRemoved) drop(newest)
+    if (isRemoval(newest)) drop(newest)
     else left++
   }
   for await (const keys of records.keys()) {

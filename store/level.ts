@@ -1,7 +1,7 @@
 /** The records of the checkpoint in LevelDB: written in batches, read in order, one of them the commit. The only file that knows the
  *  package `level`. */
 import { Level } from 'level'
-import { COMMIT_KEY, type Commit, decodeCommit, encodeCommit, RECORDS_END } from './record.ts'
+import { COMMIT_KEY, type Commit, decodeCommit, encodeCommit, RECORDS_END, type RecordText } from './record.ts'
 
 /** LevelDB cannot be opened or read; the message says why. */
 export class RecordsError extends Error {
@@ -16,8 +16,8 @@ export class RecordsError extends Error {
 /** Writes that happen together. */
 export interface RecordBatch {
   readonly length: number
-  put(key: Buffer, value: Uint8Array): void
-  remove(key: Buffer): void
+  put(key: RecordText, value: RecordText): void
+  remove(key: RecordText): void
   /** With `durable` they survive a power loss once this resolves. */
   write(durable: boolean): Promise<void>
 }
@@ -28,9 +28,9 @@ export interface Records {
   setCommit(commit: Commit): Promise<void>
   batch(): RecordBatch
   /** All records in the order of their keys, some at a time. */
-  entries(): AsyncGenerator<readonly (readonly [key: Buffer, value: Buffer])[], void>
+  entries(): AsyncGenerator<readonly (readonly [key: RecordText, value: RecordText])[], void>
   /** As `entries`, without the values. */
-  keys(): AsyncGenerator<readonly Buffer[], void>
+  keys(): AsyncGenerator<readonly RecordText[], void>
   close(): Promise<void>
 }
 
@@ -42,26 +42,26 @@ const WRITE_BUFFER = 16 * 1024 * 1024
 
 /** Opens the records in `folder`, for this process alone. Without `create` they must be there. Throws RecordsError. */
 export async function openRecords(folder: string, create: boolean): Promise<Records> {
-  const db = new Level<Buffer, Buffer>(folder, {
-    keyEncoding: 'buffer',
-    valueEncoding: 'buffer',
+  const db = new Level<RecordText, RecordText>(folder, {
+    keyEncoding: 'utf8',
+    valueEncoding: 'utf8',
     createIfMissing: create,
     writeBufferSize: WRITE_BUFFER,
   })
   await explained(() => db.open())
   return {
     async commit() {
-      const bytes = await explained(() => db.get(COMMIT_KEY))
-      return bytes === undefined ? undefined : decodeCommit(bytes)
+      const text = await explained(() => db.get(COMMIT_KEY))
+      return text === undefined ? undefined : decodeCommit(text)
     },
-    setCommit: (commit) => explained(() => db.put(COMMIT_KEY, asBuffer(encodeCommit(commit)), { sync: true })),
+    setCommit: (commit) => explained(() => db.put(COMMIT_KEY, encodeCommit(commit), { sync: true })),
     batch() {
       const batch = db.batch()
       return {
         get length() {
           return batch.length
         },
-        put: (key, value) => void batch.put(key, asBuffer(value)),
+        put: (key, value) => void batch.put(key, value),
         remove: (key) => void batch.del(key),
         write: (durable) => explained(() => batch.write({ sync: durable })),
       }
@@ -77,19 +77,22 @@ interface Iterator<T> {
   close(): Promise<void>
 }
 
+/** While one slice is worked on LevelDB reads the next. */
 async function* slices<T>(iterator: Iterator<T>): AsyncGenerator<readonly T[], void> {
+  const read = (): Promise<T[]> => explained(() => iterator.nextv(SLICE))
+  let next = read()
   try {
     for (;;) {
-      const slice = await explained(() => iterator.nextv(SLICE))
+      const slice = await next
       if (slice.length === 0) return
+      next = read()
       yield slice
     }
   } finally {
+    await next.catch(() => {})
     await iterator.close()
   }
 }
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 
 /** Turns LevelDB's errors into ours: what counts is often the cause. */
 async function explained<T>(work: () => Promise<T>): Promise<T> {

@@ -1,7 +1,6 @@
 /** Reading a checkpoint back: the records that count, each key once. */
 import type { Records } from './level.ts'
-import { type Commit, decodeValue, generationOf, isSameKey, readRecordKey } from './record.ts'
-import type { Value } from './value.ts'
+import { type Commit, generationOf, isRemoval, isSameKey, RecordReader, type RecordText } from './record.ts'
 
 export interface LoadReport {
   readonly keys: number
@@ -11,25 +10,26 @@ export interface LoadReport {
   readonly highest: number
 }
 
-/** Gives every key of the checkpoint to `put`; key and value are the receiver's to keep. Throws RecordError or RecordsError. */
+/** Gives every key of the checkpoint to `put`, which is to take what it wants of the record at once. Throws RecordError or
+ *  RecordsError. */
 export async function loadRecords(
   records: Records,
   commit: Commit,
-  put: (db: number, key: Buffer, value: Value, expireAt: number) => void,
+  put: (record: RecordReader) => void,
 ): Promise<LoadReport> {
+  const reader = new RecordReader()
   let keys = 0
   let garbage = 0
   let highest = commit.generation
-  let newest: readonly [key: Buffer, value: Buffer] | undefined
+  let newest: readonly [key: RecordText, value: RecordText] | undefined
   const settle = (): void => {
     if (newest === undefined) return
-    const { db, key, isRemoved } = readRecordKey(newest[0])
-    if (isRemoved) {
+    if (isRemoval(newest[0])) {
       garbage++
       return
     }
-    const { value, expireAt } = decodeValue(newest[1])
-    put(db, key, value, expireAt)
+    reader.read(newest[0], newest[1])
+    put(reader)
     keys++
   }
   for await (const entries of records.entries())

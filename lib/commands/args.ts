@@ -1,4 +1,5 @@
 /** Reading arguments: the checks that several families share, with a real server's error texts. */
+import type { View } from '../../store/entries.ts'
 import type { Database } from '../../store/keyspace.ts'
 import type { StringValue } from '../../store/value.ts'
 import { parseInt64, parseInteger } from '../base/bytes.ts'
@@ -16,6 +17,20 @@ export function readString(db: Database, key: Key): Buffer | undefined {
   if (value === undefined) return undefined
   if (value.type !== 'string') throw WRONG_TYPE
   return value.bytes
+}
+
+/** As `readString`, but the bytes stay where they are: borrowed until the keyspace changes. Throws WRONG_TYPE. */
+export function viewString(db: Database, key: Key): View | undefined {
+  const view = db.view(key)
+  if (view !== undefined && view.type !== 'string') throw WRONG_TYPE
+  return view
+}
+
+/** As `viewString`, for a command that will write. */
+export function viewStringForWrite(db: Database, key: Key): View | undefined {
+  const view = db.viewForWrite(key)
+  if (view !== undefined && view.type !== 'string') throw WRONG_TYPE
+  return view
 }
 
 /** As `readString`, for a command that will write. */

@@ -1,6 +1,6 @@
 /** Bits of strings: single ones, counts, positions, and operations between strings. */
 import { type BitOperation, bitAt, combine, countOnes, findBit } from '../../store/types/bitmap.ts'
-import { overwrite, stringOf } from '../../store/types/string.ts'
+import { overwrite } from '../../store/types/string.ts'
 import { parseInteger } from '../base/bytes.ts'
 import { fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
@@ -188,7 +188,7 @@ function bitOp({ db, reply }: Call, argv: Argv): void {
   const sources: Buffer[] = []
   for (let i = 3; i < argv.count; i++) sources.push(readString(db, argv.key(i)) ?? Buffer.alloc(0))
   const result = combine(operation as BitOperation, sources)
-  if (result.length > 0) db.write(argv.key(2), stringOf(result), 0)
+  if (result.length > 0) db.write(argv.key(2), { type: 'string', bytes: result, raw: true }, 0)
   else db.remove(argv.key(2))
   reply.integer(result.length)
 }

@@ -1,11 +1,11 @@
 /** Strings that are numbers. */
-import { integerBytes, stringOf } from '../../store/types/string.ts'
+import { INTEGER_TEXT, stringOf, writeInteger } from '../../store/types/string.ts'
 import { parseInt64, parseInteger } from '../base/bytes.ts'
 import { addExtended, type Extended, formatExtended, INFINITE, parseExtended, ZERO } from '../base/extended.ts'
 import { type ClientError, fail, NOT_FLOAT, NOT_INTEGER, OVERFLOW } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
-import { int64, stringForWrite } from './args.ts'
+import { int64, stringForWrite, viewStringForWrite } from './args.ts'
 import { type Command, family, firstKey } from './define.ts'
 import { KEY } from './docs.ts'
 
@@ -69,21 +69,28 @@ const INT64_MIN = -(2n ** 63n)
 
 function increment(call: Call, argv: Argv, by: number | bigint): void {
   const key = argv.key(1)
-  const old = stringForWrite(call.db, key)
-  const sum = addInteger(old?.bytes, by, NOT_INTEGER)
-  call.db.write(key, stringOf(integerBytes(sum)), 'keepTtl')
+  const old = viewStringForWrite(call.db, key)
+  const sum = addInteger(old?.bytes, by, NOT_INTEGER, old?.start, old?.end)
+  const start = writeInteger(sum)
+  call.db.writeBytes(key, INTEGER_TEXT, start, INTEGER_TEXT.length, 'keepTtl')
   call.reply.integer(sum)
 }
 
 const ZERO_TEXT = Buffer.from('0')
 
-/** The sum of a stored integer (none counts as 0) and another: a number as long as that is exact, which is nearly always. Throws
+/** The sum of a stored integer, old[start, end) (none counts as 0), and another: a number as long as that is exact, which is nearly always. Throws
  *  `notInteger` when what is stored is none, and OVERFLOW. */
-export function addInteger(old: Uint8Array | undefined, by: number | bigint, notInteger: ClientError): number | bigint {
+export function addInteger(
+  old: Uint8Array | undefined,
+  by: number | bigint,
+  notInteger: ClientError,
+  start?: number,
+  end?: number,
+): number | bigint {
   const bytes = old ?? ZERO_TEXT
-  const small = parseInteger(bytes)
+  const small = parseInteger(bytes, start, end)
   if (small !== undefined && typeof by === 'number' && Number.isSafeInteger(small + by)) return small + by
-  const large = parseInt64(bytes)
+  const large = parseInt64(bytes, start, end)
   if (large === undefined) throw notInteger
   const sum = large + BigInt(by)
   if (sum > INT64_MAX || sum < INT64_MIN) throw OVERFLOW

@@ -148,7 +148,7 @@ function setDeadline(call: Call, argv: Argv, unit: TimeUnit): void {
 /** -2: no such key. -1: no deadline. Seconds are rounded, not cut off. */
 function replyDeadline({ db, now, reply }: Call, argv: Argv, unit: TimeUnit): void {
   const key = argv.key(1)
-  if (db.read(key, false) === undefined) return reply.integer(-2)
+  if (db.view(key, false) === undefined) return reply.integer(-2)
   const expireAt = db.expireAt(key) ?? 0
   if (expireAt === 0) return reply.integer(-1)
   const value = unit.relative ? Math.max(0, expireAt - now) : expireAt

@@ -1,5 +1,5 @@
 /** Keys as such, whatever they hold: presence, removal, names, databases. */
-import { copyValue, typeName } from '../../store/value.ts'
+import { copyValue } from '../../store/value.ts'
 import { globMatch } from '../base/glob.ts'
 import { fail, NO_SUCH_KEY, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
@@ -143,8 +143,7 @@ export const genericCommands = family(
     complexity: 'O(1)',
     arguments: [KEY],
     run({ db, reply }, argv) {
-      const value = db.read(argv.key(1), false)
-      reply.simple(value === undefined ? 'none' : typeName(value))
+      reply.simple(db.view(argv.key(1), false)?.type ?? 'none')
     },
   }),
   generic({
@@ -174,7 +173,7 @@ function remove({ db, reply }: Call, argv: Argv): void {
 /** A key named twice counts twice. */
 function countPresent({ db }: Call, argv: Argv, touch: boolean): number {
   let present = 0
-  for (let i = 1; i < argv.count; i++) if (db.read(argv.key(i), touch) !== undefined) present++
+  for (let i = 1; i < argv.count; i++) if (db.view(argv.key(i), touch) !== undefined) present++
   return present
 }
 

@@ -221,7 +221,7 @@ function replyFound({ reply }: Call, found: readonly Found[], query: Query): voi
     if (extras > 0) reply.array(1 + extras)
     putText(member, reply)
     if (withDistance) replyDistance(reply, distance / query.unit)
-    if (withHash) reply.integer(score)
+    if (withHash) reply.integer(Math.trunc(score))
     if (withPoint) replyPoint(reply, point)
   }
 }

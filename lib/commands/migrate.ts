@@ -121,7 +121,7 @@ function start(call: Call, argv: Argv): void {
   // The commands after it in the transaction could not wait for it.
   if (client.multi !== undefined) throw fail('MIGRATE is not allowed in transactions')
   const keys = keyArguments(argv).map((i) => argv.key(i))
-  const names = keys.filter((key) => db.read(key) !== undefined).map((key) => key.text())
+  const names = keys.filter((key) => db.view(key) !== undefined).map((key) => key.text())
   if (names.length === 0) return reply.simple('NOKEY')
   migrateKeys(server, client, {
     host: argv.text(1),

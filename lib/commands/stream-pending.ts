@@ -2,7 +2,6 @@
 import type { Group, Pending } from '../../store/types/stream-groups.ts'
 import { compareIds, MIN_ID, type StreamId } from '../../store/types/stream-id.ts'
 import type { StreamEntry } from '../../store/types/stream-node.ts'
-import type { Key } from '../base/key.ts'
 import { fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Reply } from '../resp/reply.ts'
@@ -206,7 +205,9 @@ function claim(call: Call, argv: Argv): void {
     const entry = value.get(id)
     if (entry === undefined) {
       if (pending === undefined) continue
-      forget(call, key, group, pending)
+      // What was deleted from the stream cannot be claimed: replicas find that out when they are told to.
+      tellClaim(call, key, group, pending)
+      group.acknowledge(id)
       forgotten++
     } else if (pending === undefined ? options.force : isIdle(call, pending, options))
       claimed.push(takeOver(call, argv, group, entry, options))
@@ -269,10 +270,12 @@ function autoClaim(call: Call, argv: Argv): void {
       break
     }
     const entry = value.get(pending.id)
-    if (entry === undefined) deleted.push(pending)
-    else if (isIdle(call, pending, how)) claimed.push(takeOver(call, argv, group, entry, how))
+    if (entry === undefined) {
+      tellClaim(call, key, group, pending)
+      deleted.push(pending)
+    } else if (isIdle(call, pending, how)) claimed.push(takeOver(call, argv, group, entry, how))
   }
-  for (const pending of deleted) forget(call, key, group, pending)
+  for (const { id } of deleted) group.acknowledge(id)
   const changes = claimed.length + deleted.length
   if (changes > 0) db.changed(key, changes)
   reply.array(3)
@@ -306,12 +309,6 @@ function takeOver(call: Call, argv: Argv, group: Group, entry: StreamEntry, how:
   pending.deliveries = how.deliveries ?? pending.deliveries + (how.justId ? 0 : 1)
   tellClaim(call, argv.key(1), group, pending)
   return entry
-}
-
-/** What was deleted from the stream cannot be claimed: replicas find that out when they are told to. */
-function forget(call: Call, key: Key, group: Group, pending: Pending): void {
-  tellClaim(call, key, group, pending)
-  group.acknowledge(pending.id)
 }
 
 function replyClaimed(reply: Reply, claimed: readonly StreamEntry[], justId: boolean): void {

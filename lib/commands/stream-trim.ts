@@ -67,7 +67,8 @@ function count(argv: Argv, i: number, name: string): number {
 
 /** What the options add up to; undefined when nothing is to be trimmed. */
 export function trimOption(call: Call, { keep, thresholdAt, approximate, limit }: TrimWords): TrimOption | undefined {
-  if (keep === undefined && limit) throw fail('syntax error, LIMIT cannot be used without specifying a trimming strategy')
+  if (keep === undefined && limit)
+    throw fail('syntax error, LIMIT cannot be used without specifying a trimming strategy')
   if (keep === undefined && call.entry.command.name === 'xtrim')
     throw fail('syntax error, XTRIM must be called with a trimming strategy')
   // Primaries pass on a LIMIT that they have taken account of.
@@ -89,8 +90,8 @@ export function exactRequest(argv: Argv, trim: TrimOption | undefined, value: St
   for (let i = 0; i < argv.count; i++) words.push(argv.own(i))
   if (trim?.approximate === true) {
     words[trim.thresholdAt - 1] = Buffer.from('=')
-    const from = value.size === 0 ? MAX_ID : value.firstId
-    words[trim.thresholdAt] = Buffer.from('length' in trim.keep ? String(value.size) : formatId(from))
+    const [first] = value.nodes()
+    words[trim.thresholdAt] = Buffer.from('length' in trim.keep ? String(value.size) : formatId(first?.id ?? MAX_ID))
   }
   return words
 }

@@ -1,4 +1,6 @@
 /** Strings as whole values, one or several at once. */
+import type { View } from '../../store/entries.ts'
+import type { Database } from '../../store/keyspace.ts'
 import { stringOf } from '../../store/types/string.ts'
 import type { Key } from '../base/key.ts'
 import { SYNTAX, wrongArity } from '../errors.ts'
@@ -14,6 +16,7 @@ import {
   type TimeUnit,
   UNIX_MILLISECONDS,
   UNIX_SECONDS,
+  viewString,
 } from './args.ts'
 import { type ArgumentDoc, allKeys, type Command, family, firstKey, type KeyPositions } from './define.ts'
 import { KEY, KEYS, option, VALUE, word } from './docs.ts'
@@ -35,7 +38,7 @@ export const stringCommands = family(
     summary: 'Get the value of a key',
     complexity: 'O(1)',
     arguments: [KEY],
-    run: (call, argv) => replyString(call, readString(call.db, argv.key(1))),
+    run: (call, argv) => replyView(call, viewString(call.db, argv.key(1))),
   }),
   string({
     name: 'getdel',
@@ -110,8 +113,8 @@ export const stringCommands = family(
     run(call, argv) {
       call.reply.array(argv.count - 1)
       for (let i = 1; i < argv.count; i++) {
-        const value = call.db.read(argv.key(i))
-        replyString(call, value?.type === 'string' ? value.bytes : undefined)
+        const view = call.db.view(argv.key(i))
+        replyView(call, view?.type === 'string' ? view : undefined)
       }
     },
   }),
@@ -144,7 +147,7 @@ export const stringCommands = family(
     run(call, argv) {
       checkPairs(argv, 'msetnx')
       for (let i = 1; i < argv.count; i += 2)
-        if (call.db.readForWrite(argv.key(i)) !== undefined) return call.reply.integer(0)
+        if (call.db.viewForWrite(argv.key(i)) !== undefined) return call.reply.integer(0)
       setPairs(call, argv)
       call.reply.integer(1)
     },
@@ -191,7 +194,7 @@ export const stringCommands = family(
     ],
     run(call, argv) {
       if (argv.count > 3) return setWithOptions(call, argv)
-      call.db.write(argv.key(1), stringOf(argv.own(2)), 0)
+      setArgument(call.db, argv, 1, 2)
       call.reply.ok()
     },
   }),
@@ -217,8 +220,8 @@ export const stringCommands = family(
     arguments: [KEY, VALUE],
     run(call, argv) {
       const key = argv.key(1)
-      const isNew = call.db.readForWrite(key) === undefined
-      if (isNew) call.db.write(key, stringOf(argv.own(2)), 0)
+      const isNew = call.db.viewForWrite(key) === undefined
+      if (isNew) setArgument(call.db, argv, 1, 2)
       call.reply.integer(isNew ? 1 : 0)
     },
   }),
@@ -229,6 +232,17 @@ function replyString({ reply }: Call, bytes: Buffer | undefined): void {
   if (bytes === undefined) reply.nil()
   else reply.bulk(bytes)
 }
+
+/** A small string is copied from where it lies; of a large one the reply keeps a reference. */
+function replyView({ reply }: Call, view: View | undefined): void {
+  if (view === undefined) reply.nil()
+  else if (view.end - view.start === view.bytes.length) reply.bulk(view.bytes)
+  else reply.bulkRange(view.bytes, view.start, view.end)
+}
+
+/** Stores argument `value` at key argument `key`, from the read buffer straight to where it will lie. */
+const setArgument = (db: Database, argv: Argv, key: number, value: number): void =>
+  db.writeBytes(argv.key(key), argv.buffer, argv.starts[value]!, argv.ends[value]!, 0)
 
 /** What SET and GETEX are asked to do beside their main business. */
 interface Options {
@@ -284,7 +298,7 @@ function setWithOptions(call: Call, argv: Argv): void {
   const expireAt = options.unit === undefined ? 0 : futureDeadline(call, argv, options.timeAt, options.unit)
   const key = argv.key(1)
   const old = options.get ? readString(db, key) : undefined
-  const exists = db.readForWrite(key) !== undefined
+  const exists = db.viewForWrite(key) !== undefined
   if (options.nx ? exists : options.xx && !exists) return replyString(call, old)
   if (expireAt !== 0) {
     storeWithDeadline(call, key, argv.own(2), expireAt)
@@ -337,5 +351,5 @@ function checkPairs(argv: Argv, name: string): void {
 }
 
 function setPairs({ db }: Call, argv: Argv): void {
-  for (let i = 1; i < argv.count; i += 2) db.write(argv.key(i), stringOf(argv.own(i + 1)), 0)
+  for (let i = 1; i < argv.count; i += 2) setArgument(db, argv, i, i + 1)
 }

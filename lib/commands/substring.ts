@@ -3,7 +3,7 @@ import { append, overwrite, rangeOf, stringOf } from '../../store/types/string.t
 import { fail } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
-import { checkLength, clamp, int64, position, readString, stringForWrite } from './args.ts'
+import { checkLength, clamp, int64, position, readString, stringForWrite, viewString } from './args.ts'
 import { type ArgumentDoc, type Command, family, firstKey } from './define.ts'
 import { KEY, VALUE } from './docs.ts'
 
@@ -58,7 +58,10 @@ export const substringCommands = family(
     summary: 'Get the length of the value stored in a key',
     complexity: 'O(1)',
     arguments: [KEY],
-    run: (call, argv) => call.reply.integer(readString(call.db, argv.key(1))?.length ?? 0),
+    run(call, argv) {
+      const view = viewString(call.db, argv.key(1))
+      call.reply.integer(view === undefined ? 0 : view.end - view.start)
+    },
   }),
   string({
     name: 'substr',

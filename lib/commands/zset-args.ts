@@ -2,7 +2,7 @@
 import type { Database } from '../../store/keyspace.ts'
 import { putText } from '../../store/types/names.ts'
 import type { Cut } from '../../store/types/ranked.ts'
-import { ZSetValue } from '../../store/types/zset.ts'
+import { type Entry, ZSetValue } from '../../store/types/zset.ts'
 import { parseInteger } from '../base/bytes.ts'
 import { formatDouble, parseDouble, readDouble } from '../base/double.ts'
 import type { Key } from '../base/key.ts'
@@ -39,13 +39,10 @@ export function membersRemoved({ db }: Call, key: Key, value: ZSetValue, count: 
 }
 
 /** Makes these members the sorted set at a key, which goes when there are none, and replies with their number. */
-export function storeMembers(call: Call, key: Key, entries: Iterable<readonly [member: string, score: number]>): void {
-  const { db, reply, server } = call
-  const value = new ZSetValue()
-  for (const [member, score] of entries) value.set(member, score, server.config.values)
-  if (value.size === 0) db.remove(key)
-  else db.write(key, value, 0)
-  reply.integer(value.size)
+export function storeMembers({ db, reply, server }: Call, key: Key, entries: readonly Entry[]): void {
+  if (entries.length === 0) db.remove(key)
+  else db.write(key, ZSetValue.from(entries, server.config.values), 0)
+  reply.integer(entries.length)
 }
 
 /** A floating point number. Throws `error`. */

@@ -130,10 +130,16 @@ type Aggregate = (a: number, b: number) => number
 /** Infinities of both signs, or one of them with the weight 0, add up to 0. */
 const orZero = (score: number): number => (Number.isNaN(score) ? 0 : score)
 
+/** The second score when it is better than the first: one that is no number never is, nor is minus zero better than zero. */
+const better =
+  (isBetter: (b: number, a: number) => boolean): Aggregate =>
+  (a, b) =>
+    isBetter(b, a) ? b : a
+
 const AGGREGATES: ReadonlyMap<string, Aggregate> = new Map<string, Aggregate>([
   ['sum', (a, b) => orZero(a + b)],
-  ['min', Math.min],
-  ['max', Math.max],
+  ['min', better((b, a) => b < a)],
+  ['max', better((b, a) => b > a)],
 ])
 
 interface Request {
@@ -228,7 +234,7 @@ const OPERATIONS: Readonly<Record<Operation, (request: Request) => Map<string, n
       for (const other of others) {
         const found = other.score(member)
         if (found === undefined) return
-        total = aggregate(total, weighted(other, found))
+        total = aggregate(total, other.weight * found)
       }
       result.set(member, total)
     })
@@ -253,7 +259,7 @@ function returnCombined(call: Call, argv: Argv, operation: Operation): void {
 
 function storeCombined(call: Call, argv: Argv, operation: Operation): void {
   const request = readRequest(call, argv, 2, operation, 'store')
-  storeMembers(call, argv.key(1), OPERATIONS[operation](request))
+  storeMembers(call, argv.key(1), [...OPERATIONS[operation](request)])
 }
 
 function countIntersection(call: Call, argv: Argv): void {

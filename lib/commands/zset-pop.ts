@@ -64,9 +64,8 @@ export const zsetPopCommands = family(
     complexity: SEVERAL_COMPLEXITY,
     arguments: [TIMEOUT, ...SEVERAL],
     run(call, argv) {
-      const timeoutMs = timeoutSeconds(argv, 1)
       const { keys, end, count } = readSeveral(argv, 2)
-      popOrWait(call, keys, end, count, timeoutMs)
+      popOrWait(call, keys, end, count, timeoutSeconds(argv, 1))
     },
   }),
   blockingPop('bzpopmax', 'max', 'highest'),

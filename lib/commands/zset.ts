@@ -223,9 +223,13 @@ export function addMembers(call: Call, argv: Argv, { scores, membersAt, step }: 
     if (Number.isNaN(score)) throw NOT_A_NUMBER
     if (!isWanted(options, old, score)) continue
     result = score
-    value.set(member, score, server.config.values, old)
-    if (old === undefined) added++
-    else if (old !== score) updated++
+    if (old === undefined) {
+      value.add(member, score, server.config.values)
+      added++
+    } else if (old !== score) {
+      value.change(member, old, score)
+      updated++
+    }
   }
   if (added + updated > 0) {
     if (existing === undefined) db.write(key, value, 0)

@@ -5,7 +5,7 @@ import { sweep } from '../../store/checkpoint.ts'
 import { type Disk, slicesOf } from '../../store/disk.ts'
 import { openRecords, type Records, RecordsError } from '../../store/level.ts'
 import { loadRecords } from '../../store/load.ts'
-import { type Commit, RecordError } from '../../store/record.ts'
+import { type Commit, RecordError, type RecordReader } from '../../store/record.ts'
 import { HEAD_LENGTH, type Segment, SegmentError, Segments } from '../../store/segments.ts'
 import type { Value } from '../../store/value.ts'
 import type { Log } from '../base/log.ts'
@@ -21,8 +21,10 @@ export interface Target {
   readonly log: Log
   /** aof-load-truncated. */
   readonly acceptsTorn: boolean
-  /** Throws when there is no such database. */
+  /** Both throw when there is no such database. */
   readonly put: (db: number, key: Buffer, value: Value, expireAt: number) => void
+  /** Takes what a record says; it is borrowed. */
+  readonly take: (record: RecordReader) => void
   readonly apply: (argv: Argv, db: number) => void
   /** What was put so far is what the checkpoint holds. */
   readonly loaded: () => void
@@ -96,7 +98,7 @@ export async function beginStore({ records, folder }: Store, history: History): 
 export async function loadStore(disk: Disk, store: Store, commit: Commit, target: Target): Promise<Found> {
   const { segments, records, folder } = store
   try {
-    const { keys, garbage, highest } = await loadRecords(records, commit, target.put)
+    const { keys, garbage, highest } = await loadRecords(records, commit, target.take)
     target.loaded()
     const replay = new Replay(commit.offset, commit.db, target.apply)
     await replaySegments(disk, segments, commit, replay, target)

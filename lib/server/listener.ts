@@ -4,9 +4,14 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { reasonOf } from '../base/system-error.ts'
 import { isWelcome } from '../config.ts'
-import type { Client, Wire } from './client.ts'
+import type { Client } from './client.ts'
 import { protectedModeRefusal } from './protected-mode.ts'
+import { openRawPath } from './raw-socket.ts'
 import type { Server } from './server.ts'
+import { plainPath, type SocketPath } from './socket-wire.ts'
+
+/** Sockets without TLS go the short way where there is one; `ROOKERY_SOCKETS=plain` keeps them off it. */
+const PATH: SocketPath = (process.env['ROOKERY_SOCKETS'] === 'plain' ? undefined : openRawPath()) ?? plainPath
 
 export interface ListenOptions {
   /** Addresses as `bind` gives them: `*` is every IPv4, `::*` every IPv6 address; a leading `-` marks one that may be missing. */
@@ -101,18 +106,18 @@ function opened(listener: net.Server, options: net.ListenOptions): Promise<void>
 }
 
 const plainServer = (server: Server): net.Server =>
-  net.createServer({ noDelay: true, allowHalfOpen: false }, (socket) => accept(server, socket, false))
+  net.createServer({ noDelay: true, allowHalfOpen: false }, (socket) => accept(server, socket, PATH))
 
 function tlsServer(server: Server, options: tls.TlsOptions): net.Server {
   const listener = tls.createServer(options, (socket) => {
-    if (isWelcome(server.config.values, socket)) accept(server, socket, true)
+    if (isWelcome(server.config.values, socket)) accept(server, socket, plainPath)
     else socket.destroy()
   })
   listener.on('tlsClientError', (error) => server.log.verbose(`Error accepting a client connection: ${error.message}`))
   return listener
 }
 
-function accept(server: Server, socket: net.Socket, secure: boolean): void {
+function accept(server: Server, socket: net.Socket, path: SocketPath): void {
   const { values } = server.config
   const refusal =
     server.clients.size >= values.maxclients
@@ -125,12 +130,12 @@ function accept(server: Server, socket: net.Socket, secure: boolean): void {
     return
   }
   if (values.tcpKeepalive > 0) socket.setKeepAlive(true, values.tcpKeepalive * 1000)
-  const client: Client = server.connect(wireOf(socket), {
+  const client: Client = server.connect(path.wireOf(socket), {
     address: endpoint(socket.remoteAddress, socket.remotePort, values.unixsocket),
     localAddress: endpoint(socket.localAddress, socket.localPort, values.unixsocket),
-    tls: secure,
+    tls: socket instanceof tls.TLSSocket,
   })
-  socket.on('data', (chunk: Buffer) => server.receive(client, chunk))
+  path.listen(socket, (chunk) => server.receive(client, chunk))
   socket.on('error', (error) => server.log.verbose(`Reading from client: ${error.message}`))
   socket.on('close', () => server.disconnect(client))
 }
@@ -141,19 +146,3 @@ function endpoint(ip: string | undefined, port: number | undefined, path: string
   const plain = ip.startsWith('::ffff:') ? ip.slice(7) : ip
   return plain.includes(':') ? `[${plain}]:${port}` : `${plain}:${port}`
 }
-
-const wireOf = (socket: net.Socket): Wire => ({
-  write(bytes) {
-    if (!socket.writable) return false
-    socket.write(bytes)
-    // Nothing is left in the stream: the kernel has taken the bytes, so their buffer is free again.
-    return socket.writableLength === 0
-  },
-  get buffered() {
-    return socket.writableLength
-  },
-  pause: () => void socket.pause(),
-  resume: () => void socket.resume(),
-  end: () => void socket.end(() => socket.destroy()),
-  destroy: () => void socket.destroy(),
-})

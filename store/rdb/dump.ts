@@ -23,8 +23,9 @@ export function dumpValue(value: Value, compress = true): Buffer {
   return Buffer.concat(out.take())
 }
 
-/** The value RESTORE stores; it owns its bytes. Throws RdbError with a real server's words when the payload is too short, of a newer version
- *  or damaged ("DUMP payload version or checksum are wrong"), or whole but senseless ("Bad data format"), and UnsupportedTypeError. */
+/** The value RESTORE stores; it owns its bytes. Throws RdbError with a real server's words when the payload is too short, of a newer
+ *  version or damaged ("DUMP payload version or checksum are wrong"), or whole but senseless ("Bad data format"), and
+ *  UnsupportedTypeError. `limits`: how far collections stay packed. */
 export function loadDump(payload: Buffer, limits = DEFAULT_LIMITS): Value {
   const body = payload.length - FOOTER
   if (body < 0 || !isIntact(payload, body)) throw new RdbError('DUMP payload version or checksum are wrong')

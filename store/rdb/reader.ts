@@ -35,6 +35,7 @@ export class RdbReader {
   readonly #items: Generator<RdbItem | undefined, void, undefined>
   #done = false
 
+  /** `limits`: how far collections stay packed. */
   constructor(limits = DEFAULT_LIMITS) {
     this.#context = { limits, db: 0, expireAt: 0, idleSeconds: undefined, skipped: 0 }
     this.#items = readItems(this.#source, this.#context)

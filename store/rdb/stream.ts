@@ -1,5 +1,5 @@
-/** Streams in RDB data (reference section 12): nodes as they are, then what is known of the whole, then the groups that read it. Three forms
- *  differ in a few facts more. */
+/** Streams in RDB data (reference section 12): nodes as they are, then what is known of the whole, then the groups that read it.
+ *  Three forms differ in a few facts more. */
 import { own } from '../../lib/base/bytes.ts'
 import { StreamValue } from '../types/stream.ts'
 import { ID_SIZE, readId, type StreamId, UINT64_MAX, writeId } from '../types/stream-id.ts'
@@ -23,6 +23,8 @@ export function* readStream(from: Source, form: Form): Decoding<StreamValue> {
   const groups: Group[] = []
   for (let left = yield* from.length(); left > 0; left--) groups.push(yield* readGroup(from, form))
   const stream = StreamValue.from({ nodes, lastId, ...counters, groups })
+  // What form 1 does not say is worked out as far as it can be.
+  if (form === 1) for (const group of stream.groups) group.entriesRead = stream.countUpTo(group.lastId)
   if (stream.size !== size) throw new RdbError(`stream of ${stream.size} entries that claims ${size}`)
   return stream
 }

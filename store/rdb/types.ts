@@ -13,7 +13,7 @@ import type { Value } from '../value.ts'
 import { type Decoding, EmptyValueError, RdbError, type Source, UnsupportedTypeError } from './source.ts'
 import { readStream } from './stream.ts'
 import { ziplistElements } from './ziplist.ts'
-import { zipmapElements } from './zipmap.ts'
+import { zipmapPairs } from './zipmap.ts'
 
 /** How far collections stay packed. Named as in the configuration. */
 export interface Limits extends HashLimits, SetLimits, ZSetLimits {
@@ -52,7 +52,8 @@ const ROWS: readonly TypeRow[] = [
     name: 'list',
     *read(from, limits) {
       const list = new ListValue()
-      for (let left = yield* from.length(); left > 0; left--) addElements(list, [yield* from.string()], limits)
+      for (let left = yield* from.length(); left > 0; left--)
+        list.push('right', limits.listMaxListpackSize, yield* from.string())
       return list
     },
   },
@@ -101,14 +102,14 @@ const ROWS: readonly TypeRow[] = [
     code: 9,
     name: 'hash',
     *read(from, limits) {
-      return hashOf(zipmapElements(yield* from.string()), limits)
+      return hashOf(zipmapPairs(yield* from.string()), limits)
     },
   },
   {
     code: 10,
     name: 'list',
-    *read(from, limits) {
-      return addElements(new ListValue(), ziplistElements(yield* from.string()), limits)
+    *read(from) {
+      return ListValue.fromPacked(repacked(yield* from.string()))
     },
   },
   {
@@ -123,26 +124,22 @@ const ROWS: readonly TypeRow[] = [
     code: 12,
     name: 'zset',
     *read(from, limits) {
-      const zset = new ZSetValue()
-      for (const [member, score] of pairs(ziplistElements(yield* from.string())))
-        addScored(zset, member.latin1Slice(), readDouble(score.latin1Slice()), limits)
-      return zset
+      return zsetFromPacked(repacked(yield* from.string()), limits)
     },
   },
   {
     code: 13,
     name: 'hash',
     *read(from, limits) {
-      return hashOf(ziplistElements(yield* from.string()), limits)
+      return hashFromPacked(repacked(yield* from.string()), limits)
     },
   },
   {
     code: 14,
     name: 'list',
-    *read(from, limits) {
+    *read(from) {
       const list = new ListValue()
-      for (let left = yield* from.length(); left > 0; left--)
-        addElements(list, ziplistElements(yield* from.string()), limits)
+      for (let left = yield* from.length(); left > 0; left--) list.append(repacked(yield* from.string()))
       return list
     },
   },
@@ -151,19 +148,14 @@ const ROWS: readonly TypeRow[] = [
     code: 16,
     name: 'hash',
     *read(from, limits) {
-      const hash = HashValue.fromPacked(own(yield* from.string()))
-      return hash.size <= limits.hashMaxListpackEntries ? hash : hashOf([...hash].flat(), limits)
+      return hashFromPacked(own(yield* from.string()), limits)
     },
   },
   {
     code: 17,
     name: 'zset',
     *read(from, limits) {
-      const packed = ZSetValue.fromPacked(own(yield* from.string()))
-      if (packed.size <= limits.zsetMaxListpackEntries) return packed
-      const zset = new ZSetValue()
-      for (const [member, score] of packed.entries()) addScored(zset, member, score, limits)
-      return zset
+      return zsetFromPacked(own(yield* from.string()), limits)
     },
   },
   {
@@ -175,7 +167,7 @@ const ROWS: readonly TypeRow[] = [
         const container = yield* from.length()
         const bytes = yield* from.string()
         if (container === PACKED) list.append(own(bytes))
-        else if (container === PLAIN) addElements(list, [bytes], limits)
+        else if (container === PLAIN) list.push('right', limits.listMaxListpackSize, bytes)
         else throw new RdbError(`list node in container ${container}`)
       }
       return list
@@ -214,11 +206,6 @@ function* readSound(decoding: Decoding<Value>): Decoding<Value> {
   }
 }
 
-function addElements(list: ListValue, elements: Iterable<Buffer>, limits: Limits): ListValue {
-  for (const element of elements) list.push('right', limits.listMaxListpackSize, element)
-  return list
-}
-
 function addMember(set: SetValue, member: Member, limits: Limits): void {
   if (!set.add(member, limits)) throw new RdbError('set member twice')
 }
@@ -229,9 +216,8 @@ function addField(hash: HashValue, field: Buffer, value: Buffer, limits: Limits)
 
 function addScored(zset: ZSetValue, member: string, score: number | undefined, limits: Limits): void {
   if (score === undefined || Number.isNaN(score)) throw new RdbError('zset score')
-  const before = zset.size
-  zset.set(member, score, limits)
-  if (zset.size === before) throw new RdbError('zset member twice')
+  if (zset.score(member) !== undefined) throw new RdbError('zset member twice')
+  zset.add(member, score, limits)
 }
 
 function setOf(members: Iterable<Buffer | string>, limits: Limits): SetValue {
@@ -240,19 +226,31 @@ function setOf(members: Iterable<Buffer | string>, limits: Limits): SetValue {
   return set
 }
 
-function hashOf(elements: Iterable<Buffer>, limits: Limits): HashValue {
+function hashOf(pairs: Iterable<readonly [field: Buffer, value: Buffer]>, limits: Limits): HashValue {
   const hash = new HashValue()
-  for (const [field, value] of pairs(elements)) addField(hash, field, value, limits)
+  for (const [field, value] of pairs) addField(hash, field, value, limits)
   return hash
 }
 
-function* pairs(elements: Iterable<Buffer>): Generator<readonly [Buffer, Buffer]> {
-  let first: Buffer | undefined
-  for (const element of elements) {
-    if (first !== undefined) yield [first, element]
-    first = first === undefined ? element : undefined
-  }
-  if (first !== undefined) throw new RdbError('odd number of elements')
+/** Of what comes packed a real server looks at the number of elements only, not at how long they are. */
+function hashFromPacked(bytes: Buffer, limits: Limits): HashValue {
+  const hash = HashValue.fromPacked(bytes)
+  return hash.size <= limits.hashMaxListpackEntries ? hash : hashOf(hash, limits)
+}
+
+function zsetFromPacked(bytes: Buffer, limits: Limits): ZSetValue {
+  const packed = ZSetValue.fromPacked(bytes)
+  if (packed.size <= limits.zsetMaxListpackEntries) return packed
+  const zset = new ZSetValue()
+  for (const [member, score] of packed.entries()) addScored(zset, member, score, limits)
+  return zset
+}
+
+/** A listpack of the elements of a ziplist. */
+function repacked(ziplist: Buffer): Buffer {
+  const pack = Listpack.empty()
+  for (const element of ziplistElements(ziplist)) pack.append(element)
+  return pack.bytes
 }
 
 function* listpackElements(bytes: Buffer): Generator<Buffer> {
@@ -261,7 +259,7 @@ function* listpackElements(bytes: Buffer): Generator<Buffer> {
 }
 
 /** What stands instead of the length of a double's text. */
-const WORDS: ReadonlyMap<number, number> = new Map([
+const SPECIAL_DOUBLES: ReadonlyMap<number, number> = new Map([
   [253, Number.NaN],
   [254, Number.POSITIVE_INFINITY],
   [255, Number.NEGATIVE_INFINITY],
@@ -269,5 +267,5 @@ const WORDS: ReadonlyMap<number, number> = new Map([
 
 function* readTextDouble(from: Source): Decoding<number | undefined> {
   const length = yield* from.u8()
-  return WORDS.get(length) ?? readDouble((yield* from.bytes(length)).latin1Slice())
+  return SPECIAL_DOUBLES.get(length) ?? readDouble((yield* from.bytes(length)).latin1Slice())
 }

@@ -1,5 +1,5 @@
-/** Ziplist: how lists, hashes and sorted sets were packed before Redis 7 (reference section 11): u32 LE total, u32 LE offset of the last
- *  entry, u16 LE count, entries, 0xFF. We only ever read one: its elements go into what we keep instead. */
+/** Ziplist: how lists, hashes and sorted sets were packed before Redis 7 (reference section 11): u32 LE total, u32 LE offset of the
+ *  last entry, u16 LE count, entries, 0xFF. We only ever read one: its elements go into what we keep instead. */
 import { PackedError } from '../types/listpack.ts'
 import { readInt64 } from '../types/listpack-entry.ts'
 import { integerBytes } from '../types/string.ts'
@@ -27,8 +27,8 @@ const INTEGERS: ReadonlyMap<number, IntegerForm> = new Map<number, IntegerForm>(
   [0xfe, [1, (bytes, at) => bytes.readInt8(at)]],
 ])
 
-/** The elements in order: strings borrowed from `bytes`, integers as decimal text. Throws PackedError, at the latest after the last
- *  element, unless the bytes are a ziplist to the last bit. */
+/** The elements in order: strings borrowed from `bytes`, integers as decimal text. Throws PackedError, at the latest after the
+ *  last element, unless the bytes are a ziplist to the last bit. */
 export function* ziplistElements(bytes: Buffer): Generator<Buffer> {
   const end = bytes.length - 1
   if (end < HEADER || bytes.readUInt32LE(0) !== bytes.length || bytes[end] !== END)

@@ -180,9 +180,13 @@ export class StreamValue {
     return removed
   }
 
-  /** Whether XDEL may have removed entries after this id. */
-  mayHaveGapsAfter(id: StreamId): boolean {
-    return this.#size > 0 && !isZero(this.maxDeletedId) && compareIds(id, this.maxDeletedId) <= 0
+  /** Whether XDEL may have removed entries between those that are there. */
+  get #mayHaveGaps(): boolean {
+    return this.#size > 0 && !isZero(this.maxDeletedId) && compareIds(this.maxDeletedId, this.firstId) >= 0
+  }
+
+  #mayHaveGapsAfter(id: StreamId): boolean {
+    return this.#mayHaveGaps && compareIds(id, this.maxDeletedId) <= 0
   }
 
   /** How many entries were ever added up to and including this id, as far as that can be told: at the ends, and from the first
@@ -192,7 +196,7 @@ export class StreamValue {
     const toLast = compareIds(id, this.lastId)
     if (this.#size === 0 && toLast < 0) return this.entriesAdded
     if (toLast >= 0) return toLast === 0 ? this.entriesAdded : undefined
-    if (!isZero(this.maxDeletedId) && compareIds(this.maxDeletedId, this.firstId) >= 0) return undefined
+    if (this.#mayHaveGaps) return undefined
     const toFirst = compareIds(id, this.firstId)
     if (toFirst > 0) return undefined
     return this.entriesAdded - this.#size + (toFirst === 0 ? 1 : 0)
@@ -201,14 +205,14 @@ export class StreamValue {
   /** How many entries a group has not read yet; undefined when that cannot be told. */
   lag(group: Group): number | undefined {
     if (this.entriesAdded === 0) return 0
-    const known = group.entriesRead !== undefined && !this.mayHaveGapsAfter(group.lastId)
+    const known = group.entriesRead !== undefined && !this.#mayHaveGapsAfter(group.lastId)
     const read = known ? group.entriesRead : this.countUpTo(group.lastId)
     return read === undefined ? undefined : this.entriesAdded - read
   }
 
   /** Takes note that a group has read as far as this entry. */
   advance(group: Group, id: StreamId): void {
-    if (group.entriesRead !== undefined && !this.mayHaveGapsAfter(id)) group.entriesRead++
+    if (group.entriesRead !== undefined && !this.#mayHaveGapsAfter(id)) group.entriesRead++
     else if (this.entriesAdded > 0) group.entriesRead = this.countUpTo(id)
     group.lastId = id
   }

@@ -3,26 +3,32 @@ import type { StringValue } from '../value.ts'
 
 const MINUS = 0x2d
 const ZERO = 0x30
-const digits = Buffer.allocUnsafeSlow(24)
 
 /** A value as a client wrote it. The bytes now belong to the store. */
 export const stringOf = (bytes: Buffer): StringValue => ({ type: 'string', bytes, raw: false })
 
-/** The decimal text of an integer: safe, or a bigint within 64 bits. */
-export function integerBytes(value: number | bigint): Buffer {
-  if (typeof value === 'bigint') return Buffer.from(value.toString(), 'latin1')
-  let at = digits.length
+/** Where `writeInteger` writes: used again and again. */
+export const INTEGER_TEXT = Buffer.allocUnsafeSlow(24)
+
+/** The decimal text of an integer, safe or a bigint within 64 bits, to the end of INTEGER_TEXT; returns where it begins. */
+export function writeInteger(value: number | bigint): number {
+  let at = INTEGER_TEXT.length
+  if (typeof value === 'bigint') {
+    const text = value.toString()
+    return at - INTEGER_TEXT.write(text, at - text.length, 'latin1')
+  }
   let rest = Math.abs(value)
   do {
     const tenth = Math.floor(rest / 10)
-    digits[--at] = ZERO + (rest - tenth * 10)
+    INTEGER_TEXT[--at] = ZERO + (rest - tenth * 10)
     rest = tenth
   } while (rest > 0)
-  if (value < 0) digits[--at] = MINUS
-  const bytes = Buffer.allocUnsafeSlow(digits.length - at)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = digits[at + i]!
-  return bytes
+  if (value < 0) INTEGER_TEXT[--at] = MINUS
+  return at
 }
+
+/** The decimal text of an integer. */
+export const integerBytes = (value: number | bigint): Buffer => Buffer.from(INTEGER_TEXT.subarray(writeInteger(value)))
 
 /** `value` with `tail` after it. Room is left behind a value that grows, so that a log written by APPEND costs what is
  *  appended and not what is there already. What was visible before is never written over: only the free end is, and only

@@ -21,6 +21,10 @@ interface Table {
   readonly ranked: Ranked
 }
 
+const emptyTable = (): Table => ({ members: new Names(), scores: [], ranked: new Ranked() })
+
+export type Entry = readonly [member: string, score: number]
+
 /** Scores are never NaN. */
 export class ZSetValue {
   readonly type = 'zset'
@@ -46,6 +50,15 @@ export class ZSetValue {
       last = cutBefore(score, member)
     }
     return new ZSetValue(pack)
+  }
+
+  /** A sorted set of different members, packed when all of them may be. */
+  static from(entries: readonly Entry[], limits: ZSetLimits): ZSetValue {
+    const { zsetMaxListpackEntries: most, zsetMaxListpackValue: longest } = limits
+    const fits = entries.length <= most && entries.every(([member]) => member.length <= longest)
+    const zset = new ZSetValue(fits ? Listpack.empty() : emptyTable())
+    for (const [member, score] of entries) zset.add(member, score, limits)
+    return zset
   }
 
   get size(): number {
@@ -99,31 +112,41 @@ export class ZSetValue {
   }
 
   /** Members with their scores, in ascending order. */
-  entries(from = 0, to = this.size): (readonly [member: string, score: number])[] {
-    const entries: (readonly [string, number])[] = []
+  entries(from = 0, to = this.size): Entry[] {
+    const entries: Entry[] = []
     this.visit(from, to, false, (member, score) => entries.push([member, score]))
     return entries
   }
 
-  /** Adds a member or gives it another score; `old`: the one it has, where that is known already. */
-  set(member: string, score: number, limits: ZSetLimits, old = this.score(member)): void {
+  /** Adds a member or gives it another score. */
+  set(member: string, score: number, limits: ZSetLimits): void {
+    const old = this.score(member)
+    if (old === undefined) this.add(member, score, limits)
+    else this.change(member, old, score)
+  }
+
+  /** Adds what is no member yet. */
+  add(member: string, score: number, limits: ZSetLimits): void {
+    if (this.size >= limits.zsetMaxListpackEntries || member.length > limits.zsetMaxListpackValue) this.#unpack()
+    const form = this.#form
+    if (form instanceof Listpack) return insert(form, member, score)
+    form.members.add(member)
+    form.scores.push(score)
+    form.ranked.add(score, member)
+  }
+
+  /** Gives a member of score `old` another one. */
+  change(member: string, old: number, score: number): void {
     if (old === score) return
-    const most = limits.zsetMaxListpackEntries
-    if (old === undefined && (this.size >= most || member.length > limits.zsetMaxListpackValue)) this.#unpack()
     const form = this.#form
     if (form instanceof Listpack) {
-      if (old !== undefined) form.delete(find(form, member), 2)
+      form.delete(find(form, member), 2)
       insert(form, member, score)
-      return
-    }
-    if (old === undefined) {
-      form.members.add(member)
-      form.scores.push(score)
     } else {
-      form.ranked.remove(old, member)
       form.scores[form.members.place(member)] = score
+      form.ranked.remove(old, member)
+      form.ranked.add(score, member)
     }
-    form.ranked.add(score, member)
   }
 
   /** False when it is no member. */
@@ -168,7 +191,7 @@ export class ZSetValue {
 
   #unpack(): void {
     if (!(this.#form instanceof Listpack)) return
-    const table: Table = { members: new Names(), scores: [], ranked: new Ranked() }
+    const table = emptyTable()
     this.visit(0, this.size, false, (member, score) => {
       table.members.add(member)
       table.scores.push(score)

@@ -9,10 +9,13 @@ import { stopEverything } from '../support/process.ts'
 import type { Value } from '../support/resp.ts'
 
 const table = new CommandTable(FAMILIES)
-/** Commands and subcommands by full name. Those of groups whose rows are checked elsewhere, or that 7.0 does not have, are left out. */
+/** After 7.0. */
+const NEWER = /^7\.[1-9]|^[89]/
+/** Commands and subcommands by full name. Those of groups whose rows are checked elsewhere, or that 7.0 does not have, or not with all
+ *  their arguments, are left out. */
 const known = [...table.entries.values()]
   .flatMap((entry) => [entry, ...(entry.subcommands?.values() ?? [])])
-  .filter(({ command }) => !/^7\.[1-9]|^[89]/.test(command.since))
+  .filter(({ command }) => ![command, ...(command.arguments ?? [])].some(({ since }) => NEWER.test(since ?? '')))
   .map(({ fullName }) => fullName)
 
 type Row = readonly Value[]

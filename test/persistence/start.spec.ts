@@ -33,6 +33,7 @@ async function start(folder: string, acceptsTorn = true): Promise<Start> {
     log,
     acceptsTorn,
     put() {},
+    take() {},
     loaded() {},
     apply(argv, db) {
       done.push(`${db}: ${Array.from({ length: argv.count }, (_, i) => argv.text(i)).join(' ')}`)

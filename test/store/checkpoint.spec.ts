@@ -8,7 +8,15 @@ import { type CheckpointCut, sweep, writeCheckpoint } from '../../store/checkpoi
 import type { CutEntry } from '../../store/cut.ts'
 import { openRecords, type Records, RecordsError } from '../../store/level.ts'
 import { loadRecords } from '../../store/load.ts'
-import { type Commit, decodeCommit, decodeValue, encodeCommit, encodeValue, RecordError } from '../../store/record.ts'
+import {
+  type Commit,
+  decodeCommit,
+  encodeCommit,
+  encodeValue,
+  RecordError,
+  RecordReader,
+  recordKey,
+} from '../../store/record.ts'
 import { HEAD, newFolder, removeFolders } from './disks.ts'
 
 const OPTIONS = { durable: false, sliceMicros: 1000, micros: () => 0 }
@@ -48,9 +56,11 @@ async function found(records: Records): Promise<Record<string, string>> {
   const commit = await records.commit()
   assert.ok(commit !== undefined)
   const keys: Record<string, string> = {}
-  await loadRecords(records, commit, (db, key, value, expireAt) => {
+  await loadRecords(records, commit, (record) => {
+    const { db, key, expireAt } = record
+    const value = record.value()
     assert.ok(value.type === 'string')
-    const name = `${db}/${key.toString('latin1')}`
+    const name = `${db}/${key.text()}`
     assert.ok(!(name in keys), `${name} was given twice`)
     keys[name] = `${value.bytes.toString('latin1')}${expireAt === 0 ? '' : `@${expireAt}`}`
   })
@@ -193,24 +203,33 @@ describe('a checkpoint', () => {
 })
 
 describe('a record', () => {
+  const NAME = recordKey(7, 0, Buffer.from('key'), 1, false)
+  const bytesOf = (text: string): Buffer => Buffer.from(text, 'latin1')
+
   it('is the message that record.proto describes', async () => {
     const root = await protobuf.load('store/record.proto')
     const Rec = root.lookupType('rookery.store.Record')
-    const value = { type: 'string', bytes: Buffer.from('hello'), raw: false } as const
-    const read = Rec.toObject(Rec.decode(encodeValue(value, 1_700_000_000_123)), { longs: Number, defaults: true })
+    const value = { type: 'string', bytes: Buffer.from('h\xe9llo', 'latin1'), raw: false } as const
+    const fields = Rec.decode(bytesOf(encodeValue(value, 1_700_000_000_123)))
+    const read = Rec.toObject(fields, { longs: Number, defaults: true })
     assert.deepEqual(read, { type: 0, expireAt: 1_700_000_000_123, value: value.bytes, check: read['check'] })
-    const written = Rec.encode(Rec.fromObject({ ...read, type: 0 })).finish()
-    assert.deepEqual(decodeValue(Buffer.from(written)), { value, expireAt: 1_700_000_000_123 })
+    const reader = new RecordReader()
+    reader.read(NAME, Buffer.from(Rec.encode(Rec.fromObject(read)).finish()).toString('latin1'))
+    assert.deepEqual([reader.value(), reader.expireAt, reader.key.text()], [value, 1_700_000_000_123, 'key'])
     const Com = root.lookupType('rookery.store.Commit')
     const commit = { ...commitOf(9, 7), offset: 2 ** 50, secondOffset: -1, db: 3 }
-    assert.deepEqual(Com.toObject(Com.decode(encodeCommit(commit)), { longs: Number, defaults: true }), commit)
-    assert.deepEqual(decodeCommit(Buffer.from(Com.encode(Com.fromObject(commit)).finish())), commit)
+    assert.deepEqual(Com.toObject(Com.decode(bytesOf(encodeCommit(commit))), { longs: Number, defaults: true }), commit)
+    const written = Buffer.from(Com.encode(Com.fromObject(commit)).finish())
+    assert.deepEqual(decodeCommit(written.toString('latin1')), commit)
   })
 
   it('is refused when a byte of it has changed', () => {
-    const bytes = Buffer.from(encodeValue({ type: 'string', bytes: Buffer.from('hello'), raw: false }, 0))
-    bytes[4]! ^= 1
-    assert.throws(() => decodeValue(bytes), RecordError)
-    assert.throws(() => decodeValue(bytes.subarray(0, 5)), RecordError)
+    const text = encodeValue({ type: 'string', bytes: Buffer.from('hello'), raw: false }, 0)
+    const changed = bytesOf(text)
+    changed[4]! ^= 1
+    const reader = new RecordReader()
+    for (const message of [changed.toString('latin1'), text.slice(0, 5), ''])
+      assert.throws(() => reader.read(NAME, message), RecordError)
+    assert.throws(() => reader.read(NAME.slice(1), text), RecordError)
   })
 })

@@ -7,7 +7,7 @@ import { RdbError, UnsupportedTypeError } from '../../store/rdb/source.ts'
 import { encodingName, type Value } from '../../store/value.ts'
 import { InProcess } from '../support/inprocess.ts'
 import type { Argument } from '../support/resp.ts'
-import { assertSound, plain, sealed, someCollection, someValue } from './rdb-values.ts'
+import { assertSound, plain, sealed, someCollection, someValue, streamBody } from './rdb-values.ts'
 
 const fixture = (name: string): string => readFileSync(`test/fixtures/vectors/${name}`, 'latin1')
 const fromHex = (text: string): Buffer => Buffer.from(text, 'hex')
@@ -106,6 +106,33 @@ describe('DUMP payloads of a real server', () => {
   })
 })
 
+describe('Streams in RDB data', () => {
+  it('are the same in all three forms', () => {
+    const [first, second, third] = ([1, 2, 3] as const).map((form) => plain(loadDump(sealed(streamBody(form, '0501')))))
+    assert.deepEqual(first, second)
+    assert.deepEqual(third, second)
+  })
+
+  it('without entries are values like others', () => {
+    const body = '13 00 00 0707 0000 0000 01 00'
+    assert.deepEqual(plain(loadDump(sealed(body))), {
+      entries: [],
+      length: 0,
+      last: [7, 7],
+      first: [0, 0],
+      maxdel: [0, 0],
+      added: 1,
+      groups: [],
+    })
+  })
+
+  it('of a writer that never names fields in the master entry are taken', () => {
+    const pack = '1f000000 0b00 0101 0001 0001 0001 0001 0001 0001 0101 816602 817602 0601 ff'
+    const body = `13 01 10 00000000000000050000000000000001 1f ${pack} 01 0501 0501 0000 01 00`
+    assert.deepEqual((plain(loadDump(sealed(body))) as { entries: unknown }).entries, [['5-1', ['f', 'v']]])
+  })
+})
+
 const BAD_FORMAT = { constructor: RdbError, message: 'Bad data format' }
 
 /** Bodies that no server writes. Some a real server loads all the same, and may fall over later. */
@@ -141,6 +168,10 @@ const SENSELESS: readonly (readonly [what: string, body: string])[] = [
   ['a ziplist string beyond the end', '0a 0e 0e000000 0a000000 0100 000561 ff'],
   ['a ziplist integer beyond the end', '0a 0d 0d000000 0a000000 0100 00c0 ff'],
   ['a ziplist field without a value', '0d 0d 0d000000 0a000000 0100 00f2 ff'],
+  ['a stream whose last id is before its last entry', streamBody(2, '0501').replace('01 0501 0501', '01 0500 0501')],
+  ['a stream that claims another length', streamBody(2, '0501').replace('01 0501 0501', '02 0501 0501')],
+  ['a stream with an id of fifteen bytes', '13 01 0f 000000000000000500000000000000'],
+  ['an entry pending for nobody', streamBody(2, '0501').replace(/01 \w{32}$/, '00')],
   ['a zipmap with a wrong count', '09 07 02 0161 01 00 62 ff'],
   ['a zipmap value beyond the end', '09 07 01 0161 02 00 62 ff'],
   ['a zipmap with free bytes beyond the end', '09 07 01 0161 01 05 62 ff'],
@@ -168,6 +199,15 @@ describe('Any value', () => {
       fc.property(someCollection, (value) => {
         const once = loadDump(dumpValue(value))
         assert.equal(encodingName(loadDump(dumpValue(once))), encodingName(once))
+      }),
+    )
+  })
+
+  it('is refused when its payload ends too early', () => {
+    fc.assert(
+      fc.property(someCollection, fc.nat(), (value, cut) => {
+        const body = dumpValue(value).subarray(0, -10)
+        assert.throws(() => loadDump(sealed(body.subarray(0, cut % body.length))), BAD_FORMAT)
       }),
     )
   })

@@ -24,6 +24,23 @@ export function sealed(body: Buffer | string, version = 10): Buffer {
   return Buffer.concat([versioned, new Crc64().update(versioned).bytes()])
 }
 
+/** The body of a stream with the entry 5-1, pending for a consumer of a group that has read up to `lastId` (two lengths). */
+export function streamBody(form: 1 | 2 | 3, lastId: string): string {
+  const id = '00000000000000050000000000000001'
+  const pack = '1d000000 0a00 0101 0001 0101 816602 0001 0201 0001 0001 817602 0401 ff'
+  const time = '0068e5cf8b010000'
+  return [
+    { 1: '0f', 2: '13', 3: '15' }[form],
+    `01 10 ${id} 1d ${pack} 01 0501`,
+    ...(form === 1 ? [] : ['0501 0000 01']),
+    `01 0167 ${lastId}`,
+    ...(form === 1 ? [] : ['01']),
+    `01 ${id} ${time} 02`,
+    `01 0163 ${time} ${form === 3 ? time : ''}`,
+    `01 ${id}`,
+  ].join(' ')
+}
+
 /** Asserts what the operations on a value rely on. */
 export function assertSound(value: Value): void {
   switch (value.type) {
@@ -149,14 +166,17 @@ export const someBytes: fc.Arbitrary<Buffer> = fc.oneof(
   },
 )
 
-const someLimits: fc.Arbitrary<Limits> = fc.constantFrom(DEFAULT_LIMITS, {
+/** Limits that a few elements cross. */
+export const TIGHT_LIMITS: Limits = {
   hashMaxListpackEntries: 5,
   hashMaxListpackValue: 10,
   setMaxIntsetEntries: 3,
   zsetMaxListpackEntries: 4,
   zsetMaxListpackValue: 12,
   listMaxListpackSize: 3,
-})
+}
+
+const someLimits = fc.constantFrom(DEFAULT_LIMITS, TIGHT_LIMITS)
 
 /** Few elements as a rule; seldom so many that the usual limits are crossed. */
 const several = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<T[]> =>
@@ -196,7 +216,10 @@ const someScore = fc.oneof(
 
 const someZSet = fc.tuple(several(fc.tuple(someBytes, someScore)), someLimits).map(([pairs, limits]) => {
   const zset = new ZSetValue()
-  for (const [member, score] of pairs) zset.set(member.latin1Slice(), score, limits)
+  for (const [bytes, score] of pairs) {
+    const member = bytes.latin1Slice()
+    zset.set(member, score, limits)
+  }
   return zset
 })
 
