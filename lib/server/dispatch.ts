@@ -36,6 +36,7 @@ export function serve(server: Server, client: Client): void {
     client.reply.error(`ERR ${error.message}`)
     client.closing = true
   }
+  server.propagation.settle()
 }
 
 /** Requests that are carried out, not queued, inside MULTI. */

@@ -7,13 +7,16 @@ export interface StreamSink {
   readonly idle: boolean
   /** One command as RESP; `db` decides whether a SELECT goes before it. */
   append(db: number, bytes: Buffer, start: number, end: number): void
+  /** What was appended so far is copied: it was borrowed from a read buffer. */
+  settle(): void
 }
 
+/** Used again from unit to unit: a plain write must not cost an object. */
 interface Effect {
-  readonly db: number
-  readonly bytes: Buffer
-  readonly start: number
-  readonly end: number
+  db: number
+  bytes: Buffer
+  start: number
+  end: number
 }
 
 const MULTI = encodeRequest(['MULTI'])
@@ -22,6 +25,7 @@ const EXEC = encodeRequest(['EXEC'])
 export class Propagation {
   readonly #stream: StreamSink
   readonly #effects: Effect[] = []
+  #count = 0
   #depth = 0
 
   constructor(stream: StreamSink) {
@@ -38,23 +42,41 @@ export class Propagation {
     this.#depth++
   }
 
-  /** One effect. The bytes are only borrowed until the unit ends, which is before the read buffer changes. */
+  /** One effect. The bytes are only borrowed until `settle`. */
   add(db: number, bytes: Buffer, start = 0, end = bytes.length): void {
     if (this.#stream.idle) return
-    if (this.#depth === 0) this.#stream.append(db, bytes, start, end)
-    else this.#effects.push({ db, bytes, start, end })
+    if (this.#depth === 0) return this.#stream.append(db, bytes, start, end)
+    const effect = this.#effects[this.#count++]
+    if (effect === undefined) {
+      this.#effects.push({ db, bytes, start, end })
+      return
+    }
+    effect.db = db
+    effect.bytes = bytes
+    effect.start = start
+    effect.end = end
   }
 
   end(): void {
-    if (--this.#depth > 0 || this.#effects.length === 0) return
-    const effects = this.#effects
-    const first = effects[0]!
-    if (effects.length === 1) this.#stream.append(first.db, first.bytes, first.start, first.end)
-    else {
-      this.#stream.append(first.db, MULTI, 0, MULTI.length)
-      for (const effect of effects) this.#stream.append(effect.db, effect.bytes, effect.start, effect.end)
-      this.#stream.append(first.db, EXEC, 0, EXEC.length)
+    if (--this.#depth > 0 || this.#count === 0) return
+    const count = this.#count
+    this.#count = 0
+    const { db } = this.#effects[0]!
+    if (count > 1) this.#stream.append(db, MULTI, 0, MULTI.length)
+    for (let i = 0; i < count; i++) {
+      const effect = this.#effects[i]!
+      this.#stream.append(effect.db, effect.bytes, effect.start, effect.end)
+      effect.bytes = MULTI
     }
-    effects.length = 0
+    if (count > 1) this.#stream.append(db, EXEC, 0, EXEC.length)
+    if (this.#effects.length > MANY) this.#effects.length = MANY
+  }
+
+  /** The read buffer that effects stand in is about to change. */
+  settle(): void {
+    this.#stream.settle()
   }
 }
+
+/** A unit with more effects is rare: its objects are not kept. */
+const MANY = 64

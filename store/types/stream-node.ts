@@ -62,10 +62,6 @@ export class StreamNode {
     return node
   }
 
-  copy(): StreamNode {
-    return new StreamNode(this.id, this.#pack.copy(), this.#fields, this.#live, this.#deleted)
-  }
-
   /** The listpack's bytes, as they are until the node changes. */
   get bytes(): Buffer {
     return this.#pack.bytes

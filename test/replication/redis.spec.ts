@@ -163,8 +163,11 @@ scenarios('a primary that is redis-server and our replica', ['redis'], () => {
     const client = await connect(primary.port)
     await client.call('SET', 'a', 1)
     const before = performance.now()
-    assert.equal(await client.call('WAIT', 1, 5000), 1)
-    assert.ok(performance.now() - before < 900, 'the question was answered before the second was over')
+    for (let round = 0; round < 10; round++) {
+      await client.call('SET', 'a', round)
+      assert.equal(await client.call('WAIT', 1, 5000), 1)
+    }
+    assert.ok(performance.now() - before < 8000, 'the periodic ACK alone would take a second for each')
     assert.match((await info(primary))['slave0']!, new RegExp(`port=${replica.port},state=online`))
     assert.match(await outcome(replica.port, 'WAIT', 0, 0), /^ERR WAIT cannot be used with replica instances/)
   })
@@ -185,23 +188,6 @@ scenarios('a primary that is redis-server and our replica', ['redis'], () => {
     ])
     await inSync(replica, primary)
     assert.deepEqual([replica.get('a', 3), replica.get('b', 5), replica.get('c', 5)], ['1', '2', '3'])
-  })
-
-  it('refuse to lose anything: a snapshot with another type leaves our data alone and says so', async () => {
-    const primary = await redis()
-    const replica = await follow(primary)
-    await inSync(replica, primary)
-    const other = await redis()
-    await outcome(other.port, 'RPUSH', 'tasks', 'one')
-    await outcome(primary.port, 'SET', 'ours', 'still')
-    await holds(replica, 'ours', 'still')
-    assert.equal(await outcome(replica.port, 'REPLICAOF', '127.0.0.1', other.port), 'OK')
-    await eventually(() => replica.lines.some((line) => line.includes('unsupported type list (18), key "tasks"')), {
-      what: 'the log names type and key',
-      withinMs: WITHIN_MS,
-    })
-    assert.equal(replica.get('ours'), 'still')
-    assert.equal(replica.replication.linkUp, false)
   })
 
   it('hand the stream on to a replica of the replica, with the same ids and offsets', async () => {

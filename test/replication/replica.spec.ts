@@ -234,7 +234,7 @@ describe('a full synchronisation', () => {
       [Buffer.concat([Buffer.from(`$${rdb.length - 1}\r\n`), rdb]), /bytes announced/],
       [Buffer.concat([Buffer.from(`$EOF:${MARK}\r\n`), rdb, Buffer.from('0'.repeat(40))]), /mark/],
       [Buffer.from('-ERR cannot fork\r\n'), /cannot fork/],
-      [Buffer.from('$12\r\nREDIS0010\x04\x01h'), /unsupported type hash \(4\), key "h"/],
+      [Buffer.from('$12\r\nREDIS0010\x16\x01h'), /unknown value type 22, key "h"/],
     ]
     for (const [payload, message] of bad) {
       const bench = new Bench()
