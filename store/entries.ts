@@ -27,9 +27,9 @@ import { Shelf } from './shelf.ts'
 import { positionOf, Table } from './table.ts'
 import type { Value } from './value.ts'
 
-/** Strings up to this length lie in the arena. Longer ones are worth a Buffer of their own (some 200 bytes), which replies can
+/** Strings up to this length, in bytes, lie in the arena. Longer ones are worth a Buffer of their own (some 200 bytes), which replies can
  *  refer to instead of copying it. */
-const INSIDE = 4096
+export const LONGEST_INSIDE = 4096
 
 /** From here on a native copy is worth the call. */
 const LONG = 96
@@ -187,7 +187,7 @@ export class Entries {
 
   /** Stores a value under a key whose entry is `old` (0: none yet). The value now belongs to the store. */
   put(key: Key, old: Address, value: Value, expireAt: number, clock: Clock): void {
-    if (value.type === 'string' && value.bytes.length <= INSIDE) {
+    if (value.type === 'string' && value.bytes.length <= LONGEST_INSIDE) {
       this.putBytes(key, old, value.bytes, 0, value.bytes.length, value.raw, expireAt, clock)
       return
     }
@@ -208,7 +208,7 @@ export class Entries {
     clock: Clock,
   ): void {
     const length = end - start
-    if (length > INSIDE) {
+    if (length > LONGEST_INSIDE) {
       const own = Buffer.allocUnsafeSlow(length)
       bytes.copy(own, 0, start, end)
       this.put(key, old, { type: 'string', bytes: own, raw }, expireAt, clock)

@@ -1,10 +1,11 @@
 /** How much memory a key takes: estimates, for MEMORY USAGE. */
 import { unreachable } from '../lib/base/assert.ts'
+import { LONGEST_INSIDE } from './entries.ts'
 import type { Value } from './value.ts'
 
-/** The places of an entry in the table, its slot's list and their growth. */
-const ENTRY = 96
-/** A place among the keys that have a deadline. */
+/** The head of an entry, its places in the table, and what rounding costs. */
+const ENTRY = 32
+/** A deadline, and a place among the keys that have one. */
 const DEADLINE = 16
 /** A Buffer and what it stands on. */
 const BYTES = 120
@@ -27,7 +28,7 @@ export function sizeOf(keyLength: number, value: Value, expires: boolean, sample
 function valueSize(value: Value, samples: number): number {
   switch (value.type) {
     case 'string':
-      return bufferSize(value.bytes)
+      return value.bytes.length <= LONGEST_INSIDE ? value.bytes.length : bufferSize(value.bytes)
     case 'list':
       return total(value.nodes(), bufferSize)
     case 'hash':

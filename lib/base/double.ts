@@ -6,8 +6,8 @@ const INFINITE = /^[+-]?inf(?:inity)?$/i
 /** The mantissa has a digit that is not zero. */
 const NOT_ZERO = /^[+-]?(?:0x[0.]*[1-9a-f]|[0.]*[1-9])/i
 
-/** What strtod makes of a text that it takes as a whole: decimal, hexadecimal, "inf". Beyond the range of doubles it is infinite
- *  or zero. Undefined for anything else, NaN included. */
+/** What strtod makes of a text that it takes as a whole: decimal, hexadecimal, "inf". Beyond the range of doubles it is
+ *  infinite or zero. Undefined for anything else, NaN included. */
 export function readDouble(text: string): number | undefined {
   if (DECIMAL.test(text)) return Number(text)
   if (INFINITE.test(text)) return text.startsWith('-') ? -Infinity : Infinity
@@ -55,8 +55,8 @@ export function formatFixed(value: number, places: number): string {
   return sign + roundTie(value, places + 1, Math.abs(value).toFixed(places))
 }
 
-/** C rounds what lies exactly between two texts to the even one, JavaScript away from zero. Such a value has one digit more
- *  than is printed: scaled by as many powers of two as it has decimal places, it is an odd integer. */
+/** C rounds what lies exactly between two texts to the even one, JavaScript away from zero. Such a value has one digit
+ *  more than is printed: scaled by as many powers of two as it has decimal places, it is an odd integer. */
 function roundTie(value: number, places: number, digits: string): string {
   const isTie = Math.abs(value * 2 ** places) % 2 === 1
   const last = digits.charCodeAt(digits.length - 1) - 0x30

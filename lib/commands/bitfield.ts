@@ -1,5 +1,5 @@
 /** BITFIELD: integers of any width inside a string, read, set and counted up in one go. */
-import { type FieldType, clampTo, type Overflow, readField, writeField } from '../../store/types/bitmap.ts'
+import { clampTo, type FieldType, type Overflow, readField, writeField } from '../../store/types/bitmap.ts'
 import { parseInt64, parseInteger } from '../base/bytes.ts'
 import { fail, NOT_INTEGER, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'

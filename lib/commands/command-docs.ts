@@ -51,7 +51,8 @@ function replySpec(reply: Reply, spec: KeySpec): void {
   else if (typeof begin === 'number') search(reply, 'begin_search', 'index', { index: begin })
   else search(reply, 'begin_search', 'keyword', { keyword: begin.keyword, startfrom: begin.from })
   if ('counted' in spec) search(reply, 'find_keys', 'keynum', { keynumidx: 0, firstkey: 1, keystep: 1 })
-  else if ('last' in spec) search(reply, 'find_keys', 'range', { lastkey: spec.last, keystep: spec.step, limit: spec.limit ?? 0 })
+  else if ('last' in spec)
+    search(reply, 'find_keys', 'range', { lastkey: spec.last, keystep: spec.step, limit: spec.limit ?? 0 })
   else search(reply, 'find_keys', 'unknown', {})
 }
 

@@ -172,8 +172,8 @@ function populate(call: Call, argv: Argv): void {
 /** Through an RDB and back, in memory: what the format cannot carry would be missing afterwards. */
 function reload(call: Call, argv: Argv): void {
   if (argv.count > 2) throw fail('only a plain DEBUG RELOAD is supported: there is no RDB file')
-  const { keyspace } = call.server
-  const reader = new RdbReader()
+  const { keyspace, config } = call.server
+  const reader = new RdbReader(config.values)
   const loading = loadBeside(keyspace)
   const { entries, sizes } = snapshotOf(keyspace)
   for (const chunk of writeRdb(entries, { aux: [], sizes, compress: true }))

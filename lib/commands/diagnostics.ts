@@ -173,16 +173,19 @@ RESET [<event> ...]
     (default: reset all data for all event classes)
 `
 
-/** Bytes of a key: an estimate. Sampling is for nested values; the option is checked like a real server does. */
+/** Bytes of a key: an estimate, from so many elements of a collection; SAMPLES 0 looks at all of them. */
 function usage({ db, reply }: Call, argv: Argv): void {
+  let samples: number | undefined
   for (let i = 3; i < argv.count; i += 2) {
     if (argv.word(i) !== 'samples' || i + 1 >= argv.count) throw SYNTAX
-    if (argv.integer(i + 1) < 0) throw SYNTAX
+    samples = argv.integer(i + 1)
+    if (samples < 0) throw SYNTAX
+    if (samples === 0) samples = Number.POSITIVE_INFINITY
   }
   const key = argv.key(2)
   const value = db.peek(key)
   if (value === undefined) reply.nil()
-  else reply.integer(sizeOf(key.length, value, db.expireAt(key) !== 0))
+  else reply.integer(sizeOf(key.length, value, db.expireAt(key) !== 0, samples))
 }
 
 const EMPTY =

@@ -99,7 +99,7 @@ function restoreKey(call: Call, argv: Argv): void {
   if (!options.replace && db.readForWrite(key) !== undefined) throw BUSY_KEY
   const ttl = position(argv, 2)
   if (ttl < 0) throw fail('Invalid TTL value, must be >= 0')
-  const value = load(argv.at(3))
+  const value = load(call, argv.at(3))
   const expireAt = ttl === 0 ? 0 : deadline(call, argv, 2, options.absolute ? UNIX_MILLISECONDS : MILLISECONDS)
   if (expireAt !== 0 && isPast(call, expireAt)) {
     if (options.replace && db.remove(key)) call.propagate(['DEL', key.own()])
@@ -116,9 +116,9 @@ function restoreKey(call: Call, argv: Argv): void {
   reply.ok()
 }
 
-function load(payload: Buffer): Value {
+function load(call: Call, payload: Buffer): Value {
   try {
-    return loadDump(payload)
+    return loadDump(payload, call.server.config.values)
   } catch (cause) {
     if (cause instanceof RdbError) throw fail(cause.message)
     throw cause

@@ -41,7 +41,8 @@ export interface Dialect {
   readonly options: OptionTable
 }
 
-/** An option: how many words follow it, when it fits what was said before it, and what it means; its words begin at argument `at`. */
+/** An option: how many words follow it, when it fits what was said before it, and what it means; its words begin at
+ *  argument `at`. */
 interface Option {
   readonly words: number
   readonly fits?: (query: Query) => boolean

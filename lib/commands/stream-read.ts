@@ -10,7 +10,17 @@ import type { Call } from '../server/call.ts'
 import { INT64_MAX, INT64_MIN, integerWithin, position } from './args.ts'
 import { type ArgumentDoc, family, type KeyPositions } from './define.ts'
 import { option } from './docs.ts'
-import { INVALID_ID, idAt, noGroup, readStream, replyEntry, replyId, stream, take } from './stream-args.ts'
+import {
+  INVALID_ID,
+  idAt,
+  noGroup,
+  readStream,
+  replyEntry,
+  replyId,
+  stream,
+  streamForWrite,
+  take,
+} from './stream-args.ts'
 import { tellClaim, tellNewConsumer, tellPosition } from './stream-effects.ts'
 
 /** Half of what follows STREAMS are keys, the other half ids. */
@@ -123,7 +133,7 @@ function read(call: Call, argv: Argv): void {
   for (let i = 0; i < options.keys; i++) wants.push(readWant(call, argv, options, i))
   // Replicas are told what a group notes, never the request.
   if (options.reader !== undefined) call.propagate()
-  const found = wants.flatMap((want) => look(call, readStream(call.db, keyOf(want.key)), want, options) ?? [])
+  const found = wants.flatMap((want) => look(call, want, options) ?? [])
   if (found.length > 0) replyFound(call, found)
   else if (options.blockMs === undefined) call.reply.nilArray()
   else block(call, wants, options, options.blockMs)
@@ -206,13 +216,15 @@ const SPECIAL: Readonly<Record<string, (value: StreamValue | undefined, isGroupR
 }
 
 /** Looks for what is wanted of one stream; undefined when there is nothing, which a consumer's history never is. */
-function look(call: Call, value: StreamValue | undefined, want: Want, { reader, count }: Options): Found | undefined {
-  const { key, after } = want
+function look(call: Call, { key, after }: Want, { reader, count }: Options): Found | undefined {
+  const at = keyOf(key)
+  // A group takes note of what it reads.
+  const value = reader === undefined ? readStream(call.db, at) : streamForWrite(call.db, at)
   const group = reader && value?.groups.get(reader.group)
   if (value === undefined) return undefined
   let lines: readonly Line[] = []
   if (reader !== undefined && group !== undefined) {
-    const turn: Turn = { call, key: keyOf(key), value, group, reader, count }
+    const turn: Turn = { call, key: at, value, group, reader, count }
     if (after !== 'new') return { key, lines: history(turn, after) }
     lines = deliver(turn)
   } else if (after !== 'new') lines = entriesAfter(value, after, count)
@@ -311,13 +323,13 @@ function block(call: Call, wants: readonly Want[], options: Options, timeoutMs: 
     timedOut: ({ reply }) => reply.nilArray(),
     unblockOnDelete: reader !== undefined,
     serve(served, key) {
-      const value = served.db.read(key)
+      const value = served.db.peek(key)
       if (value?.type !== 'stream') {
         if (reader === undefined) return false
         throw KEY_GONE
       }
       if (reader !== undefined && value.groups.get(reader.group) === undefined) throw GROUP_GONE
-      const found = look(served, value, byKey.get(key.text())!, options)
+      const found = look(served, byKey.get(key.text())!, options)
       if (found !== undefined) replyFound(served, [found])
       return found !== undefined
     },

@@ -57,8 +57,8 @@ export function replyScore(reply: Reply, score: number | undefined): void {
   else reply.double(formatDouble(score))
 }
 
-/** How members and scores are arranged: members alone; both in turn, also without a head of their own (`bare`); pairs, each an array;
- *  and what WITHSCORES asks for: pairs in RESP3, both in turn before. */
+/** How members and scores are arranged: members alone; both in turn, also without a head of their own (`bare`); pairs,
+ *  each an array; and what WITHSCORES asks for: pairs in RESP3, both in turn before. */
 export type Arrangement = 'members' | 'flat' | 'bare' | 'pairs' | 'withScores'
 
 /** Replies with the members of ranks [from, to). */
@@ -116,8 +116,8 @@ export const scoreInterval = (argv: Argv, min: number, max: number): Interval =>
 
 const NOT_A_RANGE = fail('min or max is not a float')
 
-/** `after`: the prefix of a score that comes before the place itself. As in C, the number begins after blanks, ends at a zero byte, and
- *  may be empty. */
+/** `after`: the prefix of a score that comes before the place itself. As in C, the number begins after blanks, ends at
+ *  a zero byte, and may be empty. */
 function scoreCut(argv: Argv, i: number, after: '(' | ''): Cut {
   const text = argv.text(i)
   const prefix = text.startsWith('(') ? '(' : ''
@@ -127,8 +127,8 @@ function scoreCut(argv: Argv, i: number, after: '(' | ''): Cut {
   return { score, tie: () => prefix === after }
 }
 
-/** The members from argument `min` to argument `max`: each after `[`, after `(` when it is excluded itself; or `-` for the very first and `+`
- *  for the very last. Only sets whose scores are all equal have such a range. */
+/** The members from argument `min` to argument `max`: each after `[`, after `(` when it is excluded itself; or `-` for
+ *  the very first and `+` for the very last. Only sets whose scores are all equal have such a range. */
 export const memberInterval = (argv: Argv, min: number, max: number): Interval => ({
   from: memberCut(argv, min, '('),
   to: memberCut(argv, max, '['),

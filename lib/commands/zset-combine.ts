@@ -130,7 +130,8 @@ type Aggregate = (a: number, b: number) => number
 /** Infinities of both signs, or one of them with the weight 0, add up to 0. */
 const orZero = (score: number): number => (Number.isNaN(score) ? 0 : score)
 
-/** The second score when it is better than the first: one that is no number never is, nor is minus zero better than zero. */
+/** The second score when it is better than the first: one that is no number never is, nor is minus zero better than
+ *  zero. */
 const better =
   (isBetter: (b: number, a: number) => boolean): Aggregate =>
   (a, b) =>

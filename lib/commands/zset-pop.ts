@@ -137,7 +137,8 @@ function popFirst(call: Call, keys: readonly Key[], end: End, count: number | un
   return false
 }
 
-/** A single member follows the name; `count` of them are an array of pairs. Replicas are told which sorted set it was. */
+/** A single member follows the name; `count` of them are an array of pairs. Replicas are told which sorted set it
+ *  was. */
 function popWithName(call: Call, key: Key, value: ZSetValue, end: End, count: number | undefined): void {
   const { reply } = call
   const name = key.own()

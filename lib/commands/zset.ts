@@ -1,5 +1,5 @@
-/** Sorted sets: members added, scored, ranked, removed and looked at one by one. Ranges, pops and combinations of several sets are in
- *  zset-range.ts, zset-pop.ts and zset-combine.ts. */
+/** Sorted sets: members added, scored, ranked, removed and looked at one by one. Ranges, pops and combinations of
+ *  several sets are in zset-range.ts, zset-pop.ts and zset-combine.ts. */
 import { putText } from '../../store/types/names.ts'
 import { ZSetValue } from '../../store/types/zset.ts'
 import { fail, SYNTAX, wrongArity } from '../errors.ts'
@@ -206,8 +206,8 @@ function readScores(argv: Argv, at: number): number[] {
   return scores
 }
 
-/** Adds members to the sorted set at argument 1 and replies with their number; with INCR, with the score, or null if it was left
- *  alone. */
+/** Adds members to the sorted set at argument 1 and replies with their number; with INCR, with the score, or null if it
+ *  was left alone. */
 export function addMembers(call: Call, argv: Argv, { scores, membersAt, step }: Additions, options: AddOptions): void {
   const { db, reply, server } = call
   const key = argv.key(1)
@@ -216,7 +216,8 @@ export function addMembers(call: Call, argv: Argv, { scores, membersAt, step }: 
   let added = 0
   let updated = 0
   let result: number | undefined
-  for (const [i, given] of scores.entries()) {
+  for (let i = 0; i < scores.length; i++) {
+    const given = scores[i]!
     const member = argv.text(membersAt + i * step)
     const old = value.score(member)
     const score = options.incr && old !== undefined ? old + given : given

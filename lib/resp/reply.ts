@@ -32,14 +32,8 @@ export class Reply {
   }
 
   integer(value: number | bigint): void {
-    if (typeof value === 'number' && value >= 0 && value < 10) {
-      this.#ensure(4)
-      this.#buffer[this.#at] = 0x3a
-      this.#buffer[this.#at + 1] = 0x30 + value
-      this.#crlf(this.#at + 2)
-      return
-    }
-    this.#raw(`:${value}\r\n`)
+    if (typeof value === 'number' && value >= 0) this.#lengthLine(0x3a, value)
+    else this.#raw(`:${value}\r\n`)
   }
 
   /** A bulk string. Large ones are referenced, not copied: never write into them afterwards. */
@@ -183,17 +177,20 @@ export class Reply {
     this.#at = at
   }
 
-  #lengthLine(mark: number, length: number): void {
-    this.#ensure(16)
+  /** A mark and a whole number from 0 to 2^53. */
+  #lengthLine(mark: number, number: number): void {
+    this.#ensure(20)
     const buffer = this.#buffer
-    let at = this.#at
-    buffer[at++] = mark
-    if (length < 10) buffer[at++] = 0x30 + length
-    else if (length < 100) {
-      buffer[at++] = 0x30 + Math.floor(length / 10)
-      buffer[at++] = 0x30 + (length % 10)
-    } else at += buffer.latin1Write(String(length), at)
-    this.#crlf(at)
+    buffer[this.#at] = mark
+    let end = this.#at + 2
+    for (let bound = 10; number >= bound; bound *= 10) end++
+    let rest = number
+    for (let at = end - 1; at > this.#at; at--) {
+      const tenth = Math.floor(rest / 10)
+      buffer[at] = 0x30 + (rest - tenth * 10)
+      rest = tenth
+    }
+    this.#crlf(end)
   }
 
   #copy(bytes: Uint8Array, start: number, end: number): void {

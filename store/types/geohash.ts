@@ -1,5 +1,6 @@
-/** Geohashes: places on earth as integers of 52 bits, so that near ones are near in a sorted set. The earth is cut in half again and again,
- *  by longitude and by latitude in turn; each step adds a bit of either, which says on which side of the cut a place lies. */
+/** Geohashes: places on earth as integers of 52 bits, so that near ones are near in a sorted set. The earth is cut in
+ *  half again and again, by longitude and by latitude in turn; each step adds a bit of either, which says on which side
+ *  of the cut a place lies. */
 
 /** Degrees. */
 export interface Point {
@@ -22,8 +23,8 @@ const WHOLE_WORLD: Area = { west: -180, east: 180, south: -90, north: 90 }
 
 /** Bits of longitude, and of latitude, in a score. */
 const STEPS = 26
-/** A score is put together from two halves, because a number has only 32 bits to work on. Places on the eastern or northern edge of the map
- *  have one bit more than others. */
+/** A score is put together from two halves, because a number has only 32 bits to work on. Places on the eastern or
+ *  northern edge of the map have one bit more than others. */
 const HALF_STEPS = STEPS / 2
 const EARTH_RADIUS_M = 6372797.560856
 /** Half the width of the map, at the equator. */
@@ -103,8 +104,8 @@ export interface ScoreRange {
   readonly to: number
 }
 
-/** Where to look for what is within a shape: the cell of its centre and those around it that it reaches into, in the order in which a real server
- *  looks. The cells are as small as nine of them can be and still cover the shape. */
+/** Where to look for what is within a shape: the cell of its centre and those around it that it reaches into, in the
+ *  order in which a real server looks. The cells are as small as nine of them can be and still cover the shape. */
 export function coveringRanges(shape: Shape): readonly ScoreRange[] {
   const { center } = shape
   const bounds = boundsOf(shape)

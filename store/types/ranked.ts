@@ -1,15 +1,16 @@
-/** Members in order of their scores, and of their bytes where scores are equal, with ranks: a B-tree whose inner nodes know how many
- *  members lie below each child. Finding, adding and removing by order or by rank take logarithmic time. */
+/** Members in order of their scores, and of their bytes where scores are equal, with ranks: a B-tree whose inner
+ *  nodes know how many members lie below each child. Finding, adding and removing by order or by rank take
+ *  logarithmic time. */
 
 /** Members of a leaf, or children of an inner node, at most; below a quarter of that a node is joined with a neighbour.
- *  Measured with a million members beside a skip list of linked objects: 29 bytes a member against 190, 0.9 us to add one at random
- *  against 7, 1.2 us to rank one against 7. */
+ *  Measured with a million members beside a skip list of linked objects: 29 bytes a member against 190, 0.9 us to add
+ *  one at random against 7, 1.2 us to rank one against 7. */
 const CAPACITY = 64
 const LEAST = CAPACITY / 4
 
-/** A leaf holds members and their scores. An inner node holds its children, the number of members below each, and as score and member of
- *  child i what separates it from the one before: all members of child i come after that, all of child i - 1 do not. Those
- *  of child 0 mean nothing. */
+/** A leaf holds members and their scores. An inner node holds its children, the number of members below each, and as
+ *  score and member of child i what separates it from the one before: all members of child i come after that, all of
+ *  child i - 1 do not. Those of child 0 mean nothing. */
 interface Node {
   readonly scores: number[]
   readonly members: string[]
@@ -17,8 +18,8 @@ interface Node {
   readonly sizes: number[]
 }
 
-/** A place between members: those of lower scores come before it, and of those with its score the ones that `tie` says. With the score
- *  NaN members alone decide. */
+/** A place between members: those of lower scores come before it, and of those with its score the ones that `tie` says.
+ *  With the score NaN members alone decide. */
 export interface Cut {
   readonly score: number
   readonly tie: (member: string) => boolean
@@ -154,7 +155,7 @@ function split({ scores, members, children, sizes }: Node): Split {
     children: children?.splice(middle),
     sizes: sizes.splice(middle),
   }
-  // Between leaves stands the last member of the left one; between inner nodes what already separated the children there.
+  // Between leaves stands the last member of the left one; between inner nodes what separated the children there.
   if (children === undefined) return { node, score: scores[middle - 1]!, member: members[middle - 1]! }
   return { node, score: node.scores[0]!, member: node.members[0]! }
 }

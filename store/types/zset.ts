@@ -1,5 +1,6 @@
-/** Sorted sets: members with scores, in order of the scores and, where those are equal, of the members' bytes. Small ones are one listpack
- *  (member, score, member ...) in that order; others are a table of scores beside a tree of ranks. Members are latin1 text. */
+/** Sorted sets: members with scores, in order of the scores and, where those are equal, of the members' bytes. Small
+ *  ones are one listpack (member, score, member ...) in that order; others are a table of scores beside a tree of
+ *  ranks. Members are latin1 text. */
 import { formatDouble, readDouble } from '../../lib/base/double.ts'
 import { Listpack, PackedError } from './listpack.ts'
 import { Names, scanStep } from './names.ts'
@@ -34,8 +35,8 @@ export class ZSetValue {
     this.#form = form
   }
 
-  /** A sorted set over a listpack made elsewhere; the bytes now belong to it. Throws PackedError when they are none, when a member lacks
-   *  its score or comes twice, and when the order is wrong. */
+  /** A sorted set over a listpack made elsewhere; the bytes now belong to it. Throws PackedError when they are none,
+   *  when a member lacks its score or comes twice, and when the order is wrong. */
   static fromPacked(bytes: Buffer): ZSetValue {
     const pack = Listpack.from(bytes)
     if (pack.count % 2 !== 0) throw new PackedError('sorted set member without score')
@@ -174,8 +175,9 @@ export class ZSetValue {
     else for (const [member] of this.entries(from, to)) this.remove(member)
   }
 
-  /** One step of ZSCAN: about `count` members, each followed by its score, and the cursor to go on with. 0 begins and 0 ends. Every
-   *  member that is there from the first step to the last comes at least once; a packed set comes at once. */
+  /** One step of ZSCAN: about `count` members, each followed by its score, and the cursor to go on with. 0 begins
+   *  and 0 ends. Every member that is there from the first step to the last comes at least once; a packed set comes
+   *  at once. */
   scan(cursor: number, count: number): { next: number; elements: Buffer[] } {
     const form = this.#form
     const elements: Buffer[] = []

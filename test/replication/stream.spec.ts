@@ -69,6 +69,7 @@ describe('the replication stream', () => {
     const batch = requests('GET x', 'SET a 1', 'GET y')
     const start = requests('GET x').length
     stream.append(0, batch, start, start + requests('SET a 1').length)
+    stream.settle()
     batch.fill(0)
     assert.deepEqual(wordsOf(everything(stream)), ['SELECT 0', 'SET a 1'])
   })
