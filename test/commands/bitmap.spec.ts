@@ -40,7 +40,6 @@ const BITMAPS = requests([
   ['bitfield_ro', someKey, 'GET', width, field],
   ['bitfield_ro', someKey, 'SET', 'u8', '0', '1'],
   ['get', someKey],
-  ['object', 'encoding', someKey],
 ])
 
 describe('bitmaps', function () {

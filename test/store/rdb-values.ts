@@ -210,7 +210,8 @@ const someHash = fc.tuple(several(fc.tuple(someBytes, someBytes)), someLimits).m
 
 const someScore = fc.oneof(
   fc.integer({ min: -3, max: 3 }),
-  fc.double({ noNaN: true }),
+  // Not minus zero: it becomes zero when a small set is packed, here as there, so it does not come back.
+  fc.double({ noNaN: true }).map((score) => score + 0),
   fc.constantFrom(2 ** 53, -(2 ** 62), 2 ** 63, 1e300, 0.1, 1 / 3),
 )
 
