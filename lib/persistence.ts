@@ -3,7 +3,6 @@
 import { join } from 'node:path'
 import { type Disk, disk as realDisk } from '../store/disk.ts'
 import { type Foreign, findForeign, ImportError } from '../store/import.ts'
-import { Journal } from '../store/journal.ts'
 import type { Database, Keyspace } from '../store/keyspace.ts'
 import type { Commit } from '../store/record.ts'
 import type { Millis } from './base/brand.ts'
@@ -13,7 +12,7 @@ import type { Log } from './base/log.ts'
 import type { Random } from './base/random.ts'
 import type { Config } from './config.ts'
 import { ClientError, fail } from './errors.ts'
-import { AppendFile } from './persistence/append-file.ts'
+import { type AppendFile, goOnWith } from './persistence/append-file.ts'
 import { PersistenceError } from './persistence/error.ts'
 import { loadForeign } from './persistence/foreign.ts'
 import { type PersistenceRows, persistenceRows } from './persistence/info.ts'
@@ -23,11 +22,11 @@ import type { Replication } from './replication/role.ts'
 import type { History } from './replication/stream.ts'
 import type { Argv } from './resp/argv.ts'
 
-export { PersistenceError } from './persistence/error.ts'
-
 /** What persistence asks of the server. */
 export interface PersistenceServer {
   loading: boolean
+  /** Makes the keyspace know the time. */
+  refreshClock(): void
   /** Carries out a command of a file, in a database. */
   apply(argv: Argv, db: number): void
   /** What was counted while the data set was loaded is nobody's traffic. */
@@ -96,6 +95,7 @@ export class Persistence {
     const server = this.#parts.server()
     const begun = this.#micros()
     server.loading = true
+    server.refreshClock()
     try {
       const source = config.values.appendonly ? await this.#openFile() : await this.#loadDump()
       if (source !== undefined) {
@@ -167,26 +167,10 @@ export class Persistence {
     )
   }
 
-  /** The store as the stream's keeper, from the stream's present offset on. */
   #begin(store: Store, commit: Commit | undefined, found: Omit<Found, 'history'>): AppendFile {
     const { config, log, replication, keyspace } = this.#parts
-    const { segments, records } = store
-    const journal = new Journal({
-      segments,
-      log,
-      policy: () => config.values.appendfsync,
-      now: () => this.#micros() / 1000,
-    })
     const { stream } = replication
-    const { chain, generation, recordCount, garbage } = found
-    const micros = this.#micros
-    journal.begin({ chain, ...stream.history })
-    if (journal.failure !== undefined)
-      throw new PersistenceError(`Fatal error: can't write to ${store.folder}: ${journal.failure}.`)
-    const parts = { config, log, stream, keyspace, micros, segments, journal, records, commit }
-    const file = new AppendFile({ ...parts, chain, generation, recordCount, garbage })
-    stream.keeper = file
-    return file
+    return goOnWith(store, commit, found, { config, log, stream, keyspace, micros: this.#micros })
   }
 
   get #folder(): string {
@@ -219,12 +203,13 @@ export class Persistence {
     const { config, log, keyspace, server } = this.#parts
     return {
       log,
+      limits: config.values,
       acceptsTorn: config.values.aofLoadTruncated,
       put: (db, key, value, expireAt) => this.#database(db).write(keyOf(key), value, expireAt),
       take: (record) => {
         const { db, key, bytes, start, end, expireAt } = record
         if (record.isString) this.#database(db).writeBytes(key, bytes, start, end, expireAt)
-        else this.#database(db).write(key, record.value(), expireAt)
+        else this.#database(db).write(key, record.value(config.values), expireAt)
       },
       apply: (argv, db) => server().apply(argv, db),
       loaded: () => keyspace.markDurable(),

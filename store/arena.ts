@@ -10,9 +10,15 @@ import { assert } from '../lib/base/assert.ts'
  *  number; 0 is no block. */
 export type Address = number
 
-/** `address >>> SEGMENT_BITS` is the segment; `(address & UNIT_MASK) << 3` the byte, `<< 1` the word in it. */
-export const SEGMENT_BITS = 19
-export const UNIT_MASK = (1 << SEGMENT_BITS) - 1
+const SEGMENT_BITS = 19
+const UNIT_MASK = (1 << SEGMENT_BITS) - 1
+
+/** Where a block begins in what `wordsAt` gives for it. */
+export const wordIndex = (at: Address): number => (at & UNIT_MASK) << 1
+
+/** Where a block begins in what `bytesAt` gives for it. */
+export const byteIndex = (at: Address): number => (at & UNIT_MASK) << 3
+
 const SLAB_BITS = 13
 const SLAB_UNITS = 1 << SLAB_BITS
 const SLABS_IN_SEGMENT = 1 << (SEGMENT_BITS - SLAB_BITS)
@@ -40,6 +46,7 @@ const RUN = 255
 
 const NOTHING = Buffer.alloc(0)
 const NO_WORDS = new Int32Array(0)
+const NO_DATA = new DataView(NO_WORDS.buffer)
 
 export interface ArenaReport {
   /** Bytes in blocks that are in use, rounded up to the blocks' sizes. */
@@ -49,9 +56,10 @@ export interface ArenaReport {
 }
 
 export class Arena {
-  /** The segments, twice: as bytes and as words. */
-  readonly bytes: Buffer[] = []
-  readonly words: Int32Array[] = []
+  /** The segments, as bytes, as words, and as both at any place. */
+  readonly #bytes: Buffer[] = []
+  readonly #words: Int32Array[] = []
+  readonly #data: DataView[] = []
   /** Free slabs of each segment. */
   readonly #freeSlabs: number[] = []
   /** By slab: its use, its first freed block (a freed block's first word is the next), the units never used yet, its blocks in
@@ -74,6 +82,21 @@ export class Arena {
     return { used: this.#usedUnits * 8, held: this.#heldBytes }
   }
 
+  /** The memory in which a block lies, as 32-bit words. */
+  wordsAt(at: Address): Int32Array {
+    return this.#words[at >>> SEGMENT_BITS]!
+  }
+
+  /** The memory in which a block lies, as bytes. */
+  bytesAt(at: Address): Buffer {
+    return this.#bytes[at >>> SEGMENT_BITS]!
+  }
+
+  /** The memory in which a block lies, for words that are not aligned; indexed as `bytesAt`. */
+  dataAt(at: Address): DataView {
+    return this.#data[at >>> SEGMENT_BITS]!
+  }
+
   /** Whether blocks asked for with these two lengths are of one size: what lies in one may become the other in place. */
   sameSize(bytes: number, others: number): boolean {
     const units = (bytes + 7) >>> 3
@@ -91,7 +114,7 @@ export class Arena {
     const blockUnits = SIZES[size]!
     this.#usedUnits += blockUnits
     let at = this.#freed[slab]!
-    if (at !== 0) this.#freed[slab] = this.words[at >>> SEGMENT_BITS]![(at & UNIT_MASK) << 1]!
+    if (at !== 0) this.#freed[slab] = this.wordsAt(at)[wordIndex(at)]!
     else {
       at = (slab << SLAB_BITS) + this.#fresh[slab]!
       this.#fresh[slab]! += blockUnits
@@ -107,13 +130,22 @@ export class Arena {
     const size = SIZE_OF[units]!
     const slab = at >>> SLAB_BITS
     this.#usedUnits -= SIZES[size]!
-    this.words[at >>> SEGMENT_BITS]![(at & UNIT_MASK) << 1] = this.#freed[slab]!
+    this.wordsAt(at)[wordIndex(at)] = this.#freed[slab]!
     this.#freed[slab] = at
     const live = --this.#live[slab]!
     if (live === BLOCKS_IN_SLAB[size]! - 1) this.#link(slab, size)
     if (live > 0) return
     this.#unlink(slab, size)
     this.#release(slab, 1)
+  }
+
+  /** Gives all memory back; nothing may be asked of this arena afterwards. */
+  dispose(): void {
+    discard(this.#bytes)
+    this.#bytes.length = 0
+    this.#words.length = 0
+    this.#data.length = 0
+    this.#heldBytes = this.#usedUnits = 0
   }
 
   #openSlab(size: number): number {
@@ -195,9 +227,10 @@ export class Arena {
   #back(slab: number, count: number): void {
     const first = Math.floor(slab / SLABS_IN_SEGMENT)
     const last = Math.floor((slab + count - 1) / SLABS_IN_SEGMENT)
-    for (let segment = this.bytes.length; segment <= last; segment++) {
-      this.bytes.push(NOTHING)
-      this.words.push(NO_WORDS)
+    for (let segment = this.#bytes.length; segment <= last; segment++) {
+      this.#bytes.push(NOTHING)
+      this.#words.push(NO_WORDS)
+      this.#data.push(NO_DATA)
       this.#freeSlabs.push(segment === 0 ? SLABS_IN_SEGMENT - 1 : SLABS_IN_SEGMENT)
     }
     // A run of several segments gets memory of its own for all of them; what others use of the last one stays where it is.
@@ -205,10 +238,11 @@ export class Arena {
       for (let segment = first; segment <= last; segment++) if (this.#isSpare(segment)) this.#unback(segment)
     if (this.#isSpare(first)) this.#spareSegments--
     for (let i = slab; i < slab + count; i++) this.#freeSlabs[Math.floor(i / SLABS_IN_SEGMENT)]!--
-    if (this.bytes[first] !== NOTHING) return
+    if (this.#bytes[first] !== NOTHING) return
     const memory = new ArrayBuffer((last - first + 1) * SEGMENT_BYTES)
-    this.bytes[first] = Buffer.from(memory)
-    this.words[first] = new Int32Array(memory)
+    this.#bytes[first] = Buffer.from(memory)
+    this.#words[first] = new Int32Array(memory)
+    this.#data[first] = new DataView(memory)
     this.#heldBytes += memory.byteLength
   }
 
@@ -220,21 +254,32 @@ export class Arena {
       const segment = Math.floor(i / SLABS_IN_SEGMENT)
       this.#freeSlabs[segment]!++
       if (!this.#isSpare(segment)) continue
-      if (++this.#spareSegments > 1 || this.bytes[segment]!.length > SEGMENT_BYTES) this.#unback(segment)
+      if (++this.#spareSegments > 1 || this.#bytes[segment]!.length > SEGMENT_BYTES) this.#unback(segment)
     }
   }
 
   /** Whether a segment has memory, but no use for it. */
   #isSpare(segment: number): boolean {
     const usable = segment === 0 ? SLABS_IN_SEGMENT - 1 : SLABS_IN_SEGMENT
-    return this.#freeSlabs[segment] === usable && this.bytes[segment] !== NOTHING
+    return this.#freeSlabs[segment] === usable && this.#bytes[segment] !== NOTHING
   }
 
   /** Gives the memory of a spare segment back. */
   #unback(segment: number): void {
     this.#spareSegments--
-    this.#heldBytes -= this.bytes[segment]!.length
-    this.bytes[segment] = NOTHING
-    this.words[segment] = NO_WORDS
+    this.#heldBytes -= this.#bytes[segment]!.length
+    discard([this.#bytes[segment]!])
+    this.#bytes[segment] = NOTHING
+    this.#words[segment] = NO_WORDS
+    this.#data[segment] = NO_DATA
   }
+}
+
+/** Gives memory back to the system now instead of when the garbage collector comes by, for which a server that has become idle could wait
+ *  for ever: the memory is handed over to a listener who is gone. Views of it have no length from then on. */
+function discard(segments: readonly Buffer[]): void {
+  const { port1, port2 } = new MessageChannel()
+  port2.close()
+  for (const segment of segments) if (segment !== NOTHING) port1.postMessage(undefined, [segment.buffer as ArrayBuffer])
+  port1.close()
 }

@@ -73,9 +73,7 @@ export class CutPart {
   }
 
   close(): void {
-    const { cuts } = this.#entries
-    const place = cuts.indexOf(this)
-    if (place >= 0) cuts.splice(place, 1)
+    this.#entries.leave(this)
   }
 
   /** Whether an entry is as it was when the cut was opened, and was changed after the last checkpoint. */

@@ -6,6 +6,7 @@ import {
   fdatasync,
   fdatasyncSync,
   fstatSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
@@ -51,9 +52,19 @@ export interface Disk {
   remove(path: string): void
   /** Makes new, renamed and removed names of a folder durable. */
   syncFolder(folder: string): void
+  /** As `syncFolder`, while the event loop goes on. */
+  syncFolderLater(folder: string): Promise<void>
 }
 
-const later = { read: promisify(readLater), write: promisify(writeLater), fdatasync: promisify(fdatasync) }
+const later = {
+  read: promisify(readLater),
+  write: promisify(writeLater),
+  fdatasync: promisify(fdatasync),
+  fsync: promisify(fsync),
+}
+
+/** Windows has no such call for folders, and its file systems order renames themselves. */
+const CAN_SYNC_FOLDERS = process.platform !== 'win32'
 
 const FLAGS: Readonly<Record<OpenMode, number>> = {
   read: constants.O_RDONLY,
@@ -76,11 +87,19 @@ export const disk: Disk = {
   rename: renameSync,
   remove: (path) => rmSync(path, { force: true, recursive: true }),
   syncFolder(folder) {
-    // Windows has no such call for folders, and its file systems order renames themselves.
-    if (process.platform === 'win32') return
+    if (!CAN_SYNC_FOLDERS) return
     const handle = openSync(folder, constants.O_RDONLY)
     try {
       fsyncSync(handle)
+    } finally {
+      closeSync(handle)
+    }
+  },
+  async syncFolderLater(folder) {
+    if (!CAN_SYNC_FOLDERS) return
+    const handle = openSync(folder, constants.O_RDONLY)
+    try {
+      await later.fsync(handle)
     } finally {
       closeSync(handle)
     }

@@ -4,7 +4,7 @@
  *  An entry is named by its address, which is good until the next change. `find` makes an entry the current one of the table, and
  *  what changes an entry may only be called for the current one. */
 import { Key } from '../lib/base/key.ts'
-import { type Address, Arena, SEGMENT_BITS, UNIT_MASK } from './arena.ts'
+import { type Address, Arena, wordIndex } from './arena.ts'
 import type { CutPart } from './cut.ts'
 import {
   DEADLINE_HIGH,
@@ -32,7 +32,7 @@ import type { Value } from './value.ts'
 export const LONGEST_INSIDE = 4096
 
 /** From here on a native copy is worth the call. */
-const LONG = 96
+const LONG = 48
 
 const HIGH = 2 ** 32
 
@@ -44,6 +44,8 @@ export const CLOCK_MASK = 0xffffff
 export interface View {
   type: Value['type']
   bytes: Buffer
+  /** The memory behind `bytes`, where the value lies in the arena; undefined when it has a Buffer of its own. */
+  data: DataView | undefined
   start: number
   end: number
 }
@@ -57,9 +59,10 @@ export class Entries {
   epoch = 1
   /** The cuts that have not come to their end here. */
   readonly cuts: CutPart[] = []
+  #isRetired = false
   readonly #shelf = new Shelf<Value>()
   readonly #deadlines = new Roll()
-  readonly #view: View = { type: 'string', bytes: NOTHING, start: 0, end: 0 }
+  readonly #view: View = { type: 'string', bytes: NOTHING, data: undefined, start: 0, end: 0 }
 
   get size(): number {
     return this.table.size
@@ -68,6 +71,20 @@ export class Entries {
   /** How many have a deadline. */
   get expiring(): number {
     return this.#deadlines.size
+  }
+
+  /** Nobody uses these entries any more: when the last cut has come to its end here, their memory goes back. */
+  retire(): void {
+    this.#isRetired = true
+    if (this.cuts.length === 0) this.arena.dispose()
+  }
+
+  /** A cut has come to its end here. */
+  leave(cut: CutPart): void {
+    const place = this.cuts.indexOf(cut)
+    if (place < 0) return
+    this.cuts.splice(place, 1)
+    if (this.#isRetired) this.retire()
   }
 
   // --- looking ---------------------------------------------------------------------------------------------------------
@@ -84,8 +101,8 @@ export class Entries {
 
   /** Unix milliseconds; 0 = never. */
   expireAt(at: Address): number {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     if ((words[i + FLAGS]! & EXPIRES) === 0) return 0
     return words[i + DEADLINE_HIGH]! * HIGH + (words[i + DEADLINE_LOW]! >>> 0)
   }
@@ -93,22 +110,22 @@ export class Entries {
   /** Latin1 text of the key. */
   name(at: Address): string {
     const start = this.#keyStart(at)
-    return this.arena.bytes[at >>> SEGMENT_BITS]!.latin1Slice(start, start + this.#keyLength(at))
+    return this.arena.bytesAt(at).latin1Slice(start, start + this.#keyLength(at))
   }
 
   /** A copy of the key. */
   keyBytes(at: Address): Buffer {
     const start = this.#keyStart(at)
-    return copyOf(this.arena.bytes[at >>> SEGMENT_BITS]!, start, start + this.#keyLength(at))
+    return copyOf(this.arena.bytesAt(at), start, start + this.#keyLength(at))
   }
 
   #keyStart(at: Address): number {
-    const i = (at & UNIT_MASK) << 1
-    return (i << 2) + keyOffset(this.arena.words[at >>> SEGMENT_BITS]![i + FLAGS]!)
+    const i = wordIndex(at)
+    return (i << 2) + keyOffset(this.arena.wordsAt(at)[i + FLAGS]!)
   }
 
   #keyLength(at: Address): number {
-    return this.arena.words[at >>> SEGMENT_BITS]![((at & UNIT_MASK) << 1) + KEY_LENGTH]!
+    return this.arena.wordsAt(at)[wordIndex(at) + KEY_LENGTH]!
   }
 
   /** A key that may be kept. */
@@ -119,24 +136,25 @@ export class Entries {
 
   /** The value. A string is a copy where it lies in the arena; a collection is the very one. */
   value(at: Address): Value {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     const flags = words[i + FLAGS]!
     if ((flags & OUTSIDE) !== 0) return this.#shelf.at(words[i + VALUE]!)
     const start = (i << 2) + keyOffset(flags) + words[i + KEY_LENGTH]!
-    const bytes = this.arena.bytes[at >>> SEGMENT_BITS]!
+    const bytes = this.arena.bytesAt(at)
     const raw = (flags & RAW) !== 0
     return { type: 'string', bytes: copyOf(bytes, start, start + words[i + VALUE]!, raw), raw }
   }
 
   view(at: Address): View {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     const flags = words[i + FLAGS]!
     if ((flags & OUTSIDE) !== 0) return this.#viewOutside(this.#shelf.at(words[i + VALUE]!))
     const view = this.#view
     view.type = 'string'
-    view.bytes = this.arena.bytes[at >>> SEGMENT_BITS]!
+    view.bytes = this.arena.bytesAt(at)
+    view.data = this.arena.dataAt(at)
     view.start = (i << 2) + keyOffset(flags) + words[i + KEY_LENGTH]!
     view.end = view.start + words[i + VALUE]!
     return view
@@ -146,6 +164,7 @@ export class Entries {
     const view = this.#view
     view.type = value.type
     view.bytes = value.type === 'string' ? value.bytes : NOTHING
+    view.data = undefined
     view.start = 0
     view.end = view.bytes.length
     return view
@@ -153,20 +172,20 @@ export class Entries {
 
   /** The epoch of the last change. */
   stamp(at: Address): number {
-    return this.arena.words[at >>> SEGMENT_BITS]![((at & UNIT_MASK) << 1) + STAMP]!
+    return this.arena.wordsAt(at)[wordIndex(at) + STAMP]!
   }
 
   /** When it was last accessed. */
   accessedAt(at: Address): Clock {
-    return this.arena.words[at >>> SEGMENT_BITS]![((at & UNIT_MASK) << 1) + FLAGS]! >>> FLAG_BITS
+    return this.arena.wordsAt(at)[wordIndex(at) + FLAGS]! >>> FLAG_BITS
   }
 
   // --- changing --------------------------------------------------------------------------------------------------------
 
   /** Notes an access. Not a change: nobody needs to know. */
   access(at: Address, clock: Clock): void {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = ((at & UNIT_MASK) << 1) + FLAGS
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at) + FLAGS
     words[i] = (words[i]! & FLAG_MASK) | (clock << FLAG_BITS)
   }
 
@@ -174,8 +193,8 @@ export class Entries {
    *  and it counts as changed from now on. */
   change(key: Key, at: Address): void {
     const { epoch } = this
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = ((at & UNIT_MASK) << 1) + STAMP
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at) + STAMP
     if (words[i] === epoch) return
     if (this.cuts.length > 0) {
       const position = positionOf(key.slot(), key.hash())
@@ -193,7 +212,7 @@ export class Entries {
     }
     const kept = this.#shelf.add(value)
     const at = this.#shape(key, old, OUTSIDE, 0, expireAt, clock)
-    this.arena.words[at >>> SEGMENT_BITS]![((at & UNIT_MASK) << 1) + VALUE] = kept
+    this.arena.wordsAt(at)[wordIndex(at) + VALUE] = kept
   }
 
   /** Stores the string bytes[start, end), which is copied. */
@@ -215,17 +234,17 @@ export class Entries {
       return
     }
     const at = this.#shape(key, old, raw ? RAW : 0, length, expireAt, clock)
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     words[i + VALUE] = length
     const to = (i << 2) + keyOffset(words[i + FLAGS]!) + words[i + KEY_LENGTH]!
-    copy(bytes, start, end, this.arena.bytes[at >>> SEGMENT_BITS]!, to)
+    copy(bytes, start, end, this.arena.bytesAt(at), to)
   }
 
   /** Sets or, with 0, removes a deadline. */
   setExpireAt(key: Key, at: Address, expireAt: number): void {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     const flags = words[i + FLAGS]!
     if ((flags & EXPIRES) !== 0 && expireAt !== 0) {
       this.change(key, at)
@@ -264,8 +283,8 @@ export class Entries {
         this.#release(old)
       }
     }
-    const i = ((at & UNIT_MASK) << 1) + FLAGS
-    this.arena.words[at >>> SEGMENT_BITS]![i] = allFlags | (clock << FLAG_BITS)
+    const i = wordIndex(at) + FLAGS
+    this.arena.wordsAt(at)[i] = allFlags | (clock << FLAG_BITS)
     if (expireAt !== 0) this.#writeDeadline(at, expireAt)
     return at
   }
@@ -273,31 +292,31 @@ export class Entries {
   /** A new block with the key in it, stamped. */
   #lay(key: Key, flags: number, size: number): Address {
     const at = this.arena.allocate(size)
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     words[i + FLAGS] = flags
     words[i + KEY_LENGTH] = key.length
     words[i + STAMP] = this.epoch
-    copy(key.bytes, key.start, key.end, this.arena.bytes[at >>> SEGMENT_BITS]!, (i << 2) + keyOffset(flags))
+    copy(key.bytes, key.start, key.end, this.arena.bytesAt(at), (i << 2) + keyOffset(flags))
     return at
   }
 
   /** Whether an entry can become one with these flags and this size where it is. */
   #fits(at: Address, flags: number, size: number): boolean {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     return ((words[i + FLAGS]! ^ flags) & EXPIRES) === 0 && this.arena.sameSize(this.#sizeOf(at), size)
   }
 
   #sizeOf(at: Address): number {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     return entrySize(words[i + FLAGS]!, words[i + KEY_LENGTH]!, words[i + VALUE]!)
   }
 
   #dropValue(at: Address): void {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     if ((words[i + FLAGS]! & OUTSIDE) !== 0) this.#shelf.remove(words[i + VALUE]!)
   }
 
@@ -307,8 +326,8 @@ export class Entries {
   }
 
   #writeDeadline(at: Address, expireAt: number): void {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     words[i + DEADLINE_HIGH] = Math.floor(expireAt / HIGH)
     words[i + DEADLINE_LOW] = expireAt | 0
   }
@@ -320,8 +339,8 @@ export class Entries {
   }
 
   #unlist(at: Address): void {
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    const i = (at & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
     if ((words[i + FLAGS]! & EXPIRES) === 0) return
     const place = words[i + DEADLINE_PLACE]!
     const moved = this.#deadlines.remove(place)
@@ -330,8 +349,8 @@ export class Entries {
 
   /** An entry has moved, and may have got or lost its deadline. */
   #relist(old: Address, at: Address, flags: number): void {
-    const words = this.arena.words[old >>> SEGMENT_BITS]!
-    const i = (old & UNIT_MASK) << 1
+    const words = this.arena.wordsAt(old)
+    const i = wordIndex(old)
     const had = (words[i + FLAGS]! & EXPIRES) !== 0
     if (!had) return this.#list(at, flags)
     if ((flags & EXPIRES) === 0) return this.#unlist(old)
@@ -341,7 +360,7 @@ export class Entries {
   }
 
   #setPlace(at: Address, place: number): void {
-    this.arena.words[at >>> SEGMENT_BITS]![((at & UNIT_MASK) << 1) + DEADLINE_PLACE] = place
+    this.arena.wordsAt(at)[wordIndex(at) + DEADLINE_PLACE] = place
   }
 }
 

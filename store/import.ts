@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { type Disk, slicesOf } from './disk.ts'
 import { type RdbItem, RdbReader } from './rdb/reader.ts'
+import type { Limits } from './rdb/types.ts'
 
 /** The names redis-server gives its files. */
 export interface ForeignNames {
@@ -72,12 +73,12 @@ export type ForeignPart =
 
 const MAGIC = 'REDIS'
 
-/** Reads one foreign file, while the event loop goes on. Throws RdbError, and ImportError for a dump that ends too early. */
-export async function* readForeign(disk: Disk, path: string): AsyncGenerator<ForeignPart, void> {
+/** Reads one foreign file, while the event loop goes on. `limits`: how far collections stay packed. Throws RdbError, and ImportError for a dump that ends too early. */
+export async function* readForeign(disk: Disk, path: string, limits: Limits): AsyncGenerator<ForeignPart, void> {
   let reader: RdbReader | undefined
   let isFirst = true
   for await (const slice of slicesOf(disk, path)) {
-    if (isFirst && slice.latin1Slice(0, MAGIC.length) === MAGIC) reader = new RdbReader()
+    if (isFirst && slice.latin1Slice(0, MAGIC.length) === MAGIC) reader = new RdbReader(limits)
     isFirst = false
     if (reader === undefined) {
       yield { type: 'stream', bytes: slice }

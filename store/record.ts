@@ -9,6 +9,7 @@ import { Key } from '../lib/base/key.ts'
 import { crc16 } from '../lib/base/slot.ts'
 import { dumpValue, loadDump } from './rdb/dump.ts'
 import { RdbError } from './rdb/source.ts'
+import type { Limits } from './rdb/types.ts'
 import type { SegmentHead } from './segments.ts'
 import type { Value } from './value.ts'
 
@@ -142,12 +143,12 @@ export class RecordReader {
     return this.#type === 0
   }
 
-  /** The value, whatever its type; it owns its bytes. Throws RecordError. */
-  value(): Value {
+  /** The value, whatever its type; it owns its bytes. `limits`: how far collections stay packed. Throws RecordError. */
+  value(limits?: Limits): Value {
     const bytes = Buffer.from(this.bytes.subarray(this.start, this.end))
     if (this.isString) return { type: 'string', bytes, raw: false }
     try {
-      const value = loadDump(bytes)
+      const value = loadDump(bytes, limits)
       if (value.type === TYPES[this.#type]) return value
     } catch (cause) {
       if (!(cause instanceof RdbError)) throw cause

@@ -130,12 +130,15 @@ export class Segments {
     assert(last === undefined || !goesOn || last.end === head.offset, `segment at ${head.offset} after ${last?.end}`)
     if (!goesOn) this.#synced = head.offset
     const path = join(this.folder, `${digits(head.chain, 6)}-${digits(head.offset, 20)}.aof`)
-    const file = this.#disk.open(path, 'create')
+    // It gets its name when its head is whole, so that the one it replaces is never missing.
+    const draft = `${path}.new`
+    const file = this.#disk.open(draft, 'create')
     try {
       file.write([Buffer.from(headText(head, this.#synced), 'latin1')], 0)
+      this.#disk.rename(draft, path)
     } catch (failure) {
       file.close()
-      this.#disk.remove(path)
+      this.#disk.remove(draft)
       throw failure
     }
     this.#retire()
@@ -160,11 +163,12 @@ export class Segments {
       this.#writeSuspectAgain()
       for (const { file } of this.#retired) file.syncNow()
       this.#file.syncNow()
-      this.#settleNames()
+      if (this.#newNames) this.#disk.syncFolder(this.folder)
     } catch (failure) {
       this.#suspect = true
       throw failure
     }
+    this.#newNames = false
     this.#syncedTo(this.end, this.#retired.length)
   }
 
@@ -173,12 +177,15 @@ export class Segments {
     if (this.#file === undefined || this.#isSynced) return
     const { end, chain } = this.#list.at(-1)!
     const retired = this.#retired.length
+    const hasNewNames = this.#newNames
+    this.#newNames = false
     try {
       this.#writeSuspectAgain()
       await Promise.all([...this.#retired.map(({ file }) => file.sync()), this.#file.sync()])
-      this.#settleNames()
+      if (hasNewNames) await this.#disk.syncFolderLater(this.folder)
     } catch (failure) {
       this.#suspect = true
+      this.#newNames ||= hasNewNames
       throw failure
     }
     if (this.#list.at(-1)?.chain === chain) this.#syncedTo(end, retired)
@@ -210,12 +217,6 @@ export class Segments {
     for (const segment of this.#retired) rewrite(segment.file, segment.start, this.#synced, segment.end)
     rewrite(this.#file!, offset, this.#synced, end)
     this.#suspect = false
-  }
-
-  #settleNames(): void {
-    if (!this.#newNames) return
-    this.#disk.syncFolder(this.folder)
-    this.#newNames = false
   }
 
   /** Everything up to `end` is on the disk, and with it the first `retired` of the earlier segments. The mark says so; it need not

@@ -8,7 +8,7 @@
  *  What the order buys: the keys of a slot are together; and a position (slot and hash) divides the keys into those before and those
  *  after it whatever is added, removed or moved meanwhile. SCAN's cursor is such a position, and so is how far a cut has come. */
 import { SLOT_COUNT } from '../lib/base/brand.ts'
-import { type Address, type Arena, SEGMENT_BITS, UNIT_MASK } from './arena.ts'
+import { type Address, type Arena, wordIndex } from './arena.ts'
 import { FLAGS, KEY_LENGTH, keyOffset } from './entry.ts'
 import { Roll } from './roll.ts'
 
@@ -77,8 +77,8 @@ export class Table {
   find(slot: number, hash: number, bytes: Buffer, start: number, end: number): Address {
     const page = this.#pageOf(slot, hash)
     if (page === 0) return 0
-    const words = this.#arena.words[page >>> SEGMENT_BITS]!
-    const at = (page & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
     const first = at + HEAD
     const last = first + words[at + COUNT]!
     for (let i = first; i < last; i++) {
@@ -93,12 +93,11 @@ export class Table {
   }
 
   #hasKey(entry: Address, bytes: Buffer, start: number, end: number): boolean {
-    const segment = entry >>> SEGMENT_BITS
-    const words = this.#arena.words[segment]!
-    const at = (entry & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(entry)
+    const at = wordIndex(entry)
     const length = end - start
     if (words[at + KEY_LENGTH] !== length) return false
-    const theirs = this.#arena.bytes[segment]!
+    const theirs = this.#arena.bytesAt(entry)
     const from = (at << 2) + keyOffset(words[at + FLAGS]!)
     if (length > LONG_KEY) return theirs.compare(bytes, start, end, from, from + length) === 0
     for (let i = 0; i < length; i++) if (theirs[from + i] !== bytes[start + i]) return false
@@ -108,8 +107,8 @@ export class Table {
   /** Adds an entry whose key is not there yet; it is then the current one. */
   insert(slot: number, hash: number, entry: Address): void {
     const page = this.#pageWithRoom(slot, hash)
-    const words = this.#arena.words[page >>> SEGMENT_BITS]!
-    const at = (page & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
     const place = words[at + COUNT]!++
     words[at + HEAD + place] = hash
     words[at + HEAD + (words[at + SHAPE]! >>> 8) + place] = entry
@@ -122,22 +121,22 @@ export class Table {
   /** The current entry has moved. */
   move(entry: Address): void {
     const page = this.#page
-    const words = this.#arena.words[page >>> SEGMENT_BITS]!
-    const at = (page & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
     words[at + HEAD + (words[at + SHAPE]! >>> 8) + this.#place] = entry
   }
 
   /** The current entry, of this slot, has changed in this epoch. */
   stamp(slot: number, epoch: number): void {
-    this.#arena.words[this.#page >>> SEGMENT_BITS]![((this.#page & UNIT_MASK) << 1) + STAMP] = epoch
+    this.#arena.wordsAt(this.#page)[wordIndex(this.#page) + STAMP] = epoch
     this.#slots[slot * SLOT_WORDS + CHANGED] = epoch
   }
 
   /** Removes the current entry, which has this slot and hash. */
   remove(slot: number, hash: number): void {
     const page = this.#page
-    const words = this.#arena.words[page >>> SEGMENT_BITS]!
-    const at = (page & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
     const room = words[at + SHAPE]! >>> 8
     const place = at + HEAD + this.#place
     const count = --words[at + COUNT]!
@@ -160,8 +159,8 @@ export class Table {
     }
     if (slot >= until) return end
     const page = this.#pageOf(slot, hash)
-    const words = this.#arena.words[page >>> SEGMENT_BITS]!
-    const at = (page & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
     const depth = words[at + SHAPE]! & 0xff
     const room = words[at + SHAPE]! >>> 8
     if (words[at + STAMP]! > since)
@@ -178,8 +177,8 @@ export class Table {
   draw(float: () => number): Address {
     for (let tries = 0; tries < DRAWS; tries++) {
       const page = this.#pages.at(Math.floor(float() * this.#pages.size))
-      const words = this.#arena.words[page >>> SEGMENT_BITS]!
-      const at = (page & UNIT_MASK) << 1
+      const words = this.#arena.wordsAt(page)
+      const at = wordIndex(page)
       const place = Math.floor(float() * this.#widest)
       if (place < words[at + COUNT]!) return words[at + HEAD + (words[at + SHAPE]! >>> 8) + place]!
     }
@@ -194,15 +193,15 @@ export class Table {
     const root = this.#slots[slot * SLOT_WORDS]!
     const depth = this.#slots[slot * SLOT_WORDS + DEPTH]!
     if (depth === 0) return root
-    return this.#arena.words[root >>> SEGMENT_BITS]![((root & UNIT_MASK) << 1) + CELLS + (hash >>> (32 - depth))]!
+    return this.#arena.wordsAt(root)[wordIndex(root) + CELLS + (hash >>> (32 - depth))]!
   }
 
   #pageWithRoom(slot: number, hash: number): Address {
     for (;;) {
       const page = this.#pageOf(slot, hash)
       if (page === 0) return this.#create(slot, hash, 0, STEP)
-      const words = this.#arena.words[page >>> SEGMENT_BITS]!
-      const at = (page & UNIT_MASK) << 1
+      const words = this.#arena.wordsAt(page)
+      const at = wordIndex(page)
       const count = words[at + COUNT]!
       if (count < words[at + SHAPE]! >>> 8) return page
       if (count < FULL || !this.#split(slot, hash, page))
@@ -213,8 +212,8 @@ export class Table {
   /** A new page without entries, put where pages with this slot, hash and depth belong. */
   #create(slot: number, hash: number, depth: number, room: number): Address {
     const page = this.#arena.allocate(pageBytes(room))
-    const words = this.#arena.words[page >>> SEGMENT_BITS]!
-    const at = (page & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
     words[at + COUNT] = 0
     words[at + SHAPE] = (room << 8) | depth
     words[at + PLACE] = this.#pages.add(page)
@@ -233,22 +232,22 @@ export class Table {
       return
     }
     const cells = 1 << (bits - depth)
-    const first = ((root & UNIT_MASK) << 1) + CELLS + ((hash >>> (32 - bits)) & -cells)
-    this.#arena.words[root >>> SEGMENT_BITS]!.fill(page, first, first + cells)
+    const first = wordIndex(root) + CELLS + ((hash >>> (32 - bits)) & -cells)
+    this.#arena.wordsAt(root).fill(page, first, first + cells)
   }
 
   #free(page: Address): void {
-    const words = this.#arena.words[page >>> SEGMENT_BITS]!
-    const at = (page & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
     const place = words[at + PLACE]!
     const moved = this.#pages.remove(place)
-    if (moved !== 0) this.#arena.words[moved >>> SEGMENT_BITS]![((moved & UNIT_MASK) << 1) + PLACE] = place
+    if (moved !== 0) this.#arena.wordsAt(moved)[wordIndex(moved) + PLACE] = place
     this.#arena.free(page, pageBytes(words[at + SHAPE]! >>> 8))
   }
 
   /** Gives a page another size; returns its new address. */
   #resize(slot: number, hash: number, page: Address, room: number): Address {
-    const depth = this.#arena.words[page >>> SEGMENT_BITS]![((page & UNIT_MASK) << 1) + SHAPE]! & 0xff
+    const depth = this.#arena.wordsAt(page)[wordIndex(page) + SHAPE]! & 0xff
     const other = this.#create(slot, hash, depth, room)
     this.#pour(page, other)
     this.#free(page)
@@ -257,11 +256,11 @@ export class Table {
 
   /** Adds all entries of one page to another. */
   #pour(from: Address, to: Address): void {
-    const source = this.#arena.words[from >>> SEGMENT_BITS]!
-    const start = (from & UNIT_MASK) << 1
+    const source = this.#arena.wordsAt(from)
+    const start = wordIndex(from)
     const room = source[start + SHAPE]! >>> 8
-    const words = this.#arena.words[to >>> SEGMENT_BITS]!
-    const at = (to & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(to)
+    const at = wordIndex(to)
     const gap = words[at + SHAPE]! >>> 8
     let end = at + HEAD + words[at + COUNT]!
     for (let i = start + HEAD; i < start + HEAD + source[start + COUNT]!; i++, end++) {
@@ -274,8 +273,8 @@ export class Table {
 
   /** Distributes the entries of a full page to two; false when the directory has not enough bits and should not get more. */
   #split(slot: number, hash: number, page: Address): boolean {
-    const words = this.#arena.words[page >>> SEGMENT_BITS]!
-    const at = (page & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
     const depth = words[at + SHAPE]! & 0xff
     if (depth === this.#slots[slot * SLOT_WORDS + DEPTH] && !this.#double(slot)) return false
     const room = words[at + SHAPE]! >>> 8
@@ -287,16 +286,15 @@ export class Table {
     const one = this.#create(slot, hash | bit, depth + 1, roomFor(ones))
     for (let i = at + HEAD; i < end; i++)
       this.#append((words[i]! & bit) === 0 ? zero : one, words[i]!, words[i + room]!)
-    for (const half of [zero, one])
-      this.#arena.words[half >>> SEGMENT_BITS]![((half & UNIT_MASK) << 1) + STAMP] = words[at + STAMP]!
+    for (const half of [zero, one]) this.#arena.wordsAt(half)[wordIndex(half) + STAMP] = words[at + STAMP]!
     this.#free(page)
     this.#countDeep(slot, depth + 1, 2)
     return true
   }
 
   #append(page: Address, hash: number, entry: Address): void {
-    const words = this.#arena.words[page >>> SEGMENT_BITS]!
-    const at = (page & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
     const i = at + HEAD + words[at + COUNT]!++
     words[i] = hash
     words[i + (words[at + SHAPE]! >>> 8)] = entry
@@ -306,8 +304,8 @@ export class Table {
   #shrink(slot: number, hash: number, from: Address): void {
     let page = from
     for (;;) {
-      const words = this.#arena.words[page >>> SEGMENT_BITS]!
-      const at = (page & UNIT_MASK) << 1
+      const words = this.#arena.wordsAt(page)
+      const at = wordIndex(page)
       const count = words[at + COUNT]!
       const depth = words[at + SHAPE]! & 0xff
       if (depth === 0) {
@@ -319,8 +317,8 @@ export class Table {
         break
       }
       const twin = this.#pageOf(slot, hash ^ (1 << (32 - depth)))
-      const twinWords = this.#arena.words[twin >>> SEGMENT_BITS]!
-      const twinAt = (twin & UNIT_MASK) << 1
+      const twinWords = this.#arena.wordsAt(twin)
+      const twinAt = wordIndex(twin)
       const sum = count + twinWords[twinAt + COUNT]!
       if ((twinWords[twinAt + SHAPE]! & 0xff) !== depth || sum > MERGED) break
       const whole = this.#create(slot, hash, depth - 1, roomFor(sum + 1))
@@ -331,8 +329,8 @@ export class Table {
       this.#countDeep(slot, depth, -2)
       page = whole
     }
-    const words = this.#arena.words[page >>> SEGMENT_BITS]!
-    const at = (page & UNIT_MASK) << 1
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
     const room = words[at + SHAPE]! >>> 8
     if (room - words[at + COUNT]! >= 2 * STEP) this.#resize(slot, hash, page, room - STEP)
   }
@@ -346,7 +344,7 @@ export class Table {
     if (2 ** depth * KEYS_PER_CELL > this.#slots[at + KEYS]!) return false
     const { words, root, start } = this.#directory(slot)
     const cells = this.#rebase(slot, depth + 1)
-    const fresh = this.#arena.words[this.#slots[at]! >>> SEGMENT_BITS]!
+    const fresh = this.#arena.wordsAt(this.#slots[at]!)
     fresh[cells - CELLS] = 0
     if (depth === 0) fresh.fill(root, cells, cells + 2)
     else {
@@ -366,12 +364,12 @@ export class Table {
       this.#slots[at + DEPTH] = 0
     } else {
       const cells = this.#rebase(slot, depth - 1)
-      const fresh = this.#arena.words[this.#slots[at]! >>> SEGMENT_BITS]!
+      const fresh = this.#arena.wordsAt(this.#slots[at]!)
       let deep = 0
       for (let i = 0; i < 2 ** (depth - 1); i++) {
         const page = words[start + 2 * i]!
         fresh[cells + i] = page
-        if ((this.#arena.words[page >>> SEGMENT_BITS]![((page & UNIT_MASK) << 1) + SHAPE]! & 0xff) === depth - 1) deep++
+        if ((this.#arena.wordsAt(page)[wordIndex(page) + SHAPE]! & 0xff) === depth - 1) deep++
       }
       fresh[cells - CELLS] = deep
     }
@@ -382,7 +380,7 @@ export class Table {
   /** A slot's directory, and the word where its cells begin. */
   #directory(slot: number): { words: Int32Array; root: Address; start: number } {
     const root = this.#slots[slot * SLOT_WORDS]!
-    return { words: this.#arena.words[root >>> SEGMENT_BITS]!, root, start: ((root & UNIT_MASK) << 1) + CELLS }
+    return { words: this.#arena.wordsAt(root), root, start: wordIndex(root) + CELLS }
   }
 
   /** Makes a new directory the slot's; returns the word where its cells begin. */
@@ -390,7 +388,7 @@ export class Table {
     const directory = this.#arena.allocate(directoryBytes(depth))
     this.#slots[slot * SLOT_WORDS] = directory
     this.#slots[slot * SLOT_WORDS + DEPTH] = depth
-    return ((directory & UNIT_MASK) << 1) + CELLS
+    return wordIndex(directory) + CELLS
   }
 
   /** So many pages more have this depth: a directory with more bits than any of its pages uses is halved. */

@@ -76,6 +76,7 @@ const configuration = (port: number, dir: string, nodeTimeoutMs: number): string
     'cluster-config-file nodes.conf',
     `cluster-node-timeout ${nodeTimeoutMs}`,
     `pidfile ${JSON.stringify(path.resolve(dir, 'node.pid'))}`,
+    'appendonly yes',
     'save ""',
     '',
   ].join('\n')

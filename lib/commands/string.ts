@@ -236,8 +236,8 @@ function replyString({ reply }: Call, bytes: Buffer | undefined): void {
 /** A small string is copied from where it lies; of a large one the reply keeps a reference. */
 function replyView({ reply }: Call, view: View | undefined): void {
   if (view === undefined) reply.nil()
-  else if (view.end - view.start === view.bytes.length) reply.bulk(view.bytes)
-  else reply.bulkRange(view.bytes, view.start, view.end)
+  else if (view.data === undefined) reply.bulk(view.bytes)
+  else reply.bulkRange(view.bytes, view.start, view.end, view.data)
 }
 
 /** Stores argument `value` at key argument `key`, from the read buffer straight to where it will lie. */

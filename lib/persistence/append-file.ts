@@ -1,7 +1,7 @@
 /** The append-only file: the stream in segments, and checkpoints that make the older ones unnecessary. It decides when a checkpoint
  *  is worth it, and writes one at a time beside everything else. */
 import { sweep, writeCheckpoint } from '../../store/checkpoint.ts'
-import type { Journal } from '../../store/journal.ts'
+import { Journal, type SyncPolicy } from '../../store/journal.ts'
 import type { Keyspace } from '../../store/keyspace.ts'
 import type { Records } from '../../store/level.ts'
 import type { Commit } from '../../store/record.ts'
@@ -9,6 +9,8 @@ import type { Segment, SegmentHead, Segments } from '../../store/segments.ts'
 import type { Log } from '../base/log.ts'
 import type { ConfigValues } from '../config.ts'
 import type { ReplicationStream, StreamKeeper } from '../replication/stream.ts'
+import { PersistenceError } from './error.ts'
+import type { Found, Store } from './start.ts'
 
 export interface AppendFileParts {
   readonly config: { readonly values: ConfigValues }
@@ -35,6 +37,8 @@ export interface AppendFileParts {
 const SEGMENT_BYTES = 32 * 1024 * 1024
 /** Replicas that lack more than this get a snapshot instead. */
 const MAX_RESUME_BYTES = 64 * 1024 * 1024
+/** A replica that cannot write so much gives its file up, and writes its whole data set when it can. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024
 /** How long a checkpoint keeps the main thread at a time. */
 const SLICE_MICROS = 1000
 /** Changes are not left in segments alone for longer than this. */
@@ -43,6 +47,24 @@ const CHECKPOINT_EVERY_US = 3600e6
 const RETRY_AFTER_US = 60e6
 /** Garbage is not worth a sweep below so many records. */
 const MIN_GARBAGE = 10_000
+
+/** The store becomes the stream's keeper, from the stream's present offset on. Throws PersistenceError. */
+export function goOnWith(
+  { segments, records, folder }: Store,
+  commit: Commit | undefined,
+  { chain, generation, recordCount, garbage }: Omit<Found, 'history'>,
+  parts: Pick<AppendFileParts, 'config' | 'log' | 'stream' | 'keyspace' | 'micros'>,
+): AppendFile {
+  const { config, log, stream, micros } = parts
+  const policy = (): SyncPolicy => config.values.appendfsync
+  const journal = new Journal({ segments, log, policy, now: () => micros() / 1000 })
+  journal.begin({ chain, ...stream.history })
+  if (journal.failure !== undefined)
+    throw new PersistenceError(`Fatal error: can't write to ${folder}: ${journal.failure}.`)
+  const file = new AppendFile({ ...parts, segments, journal, records, commit, chain, generation, recordCount, garbage })
+  stream.keeper = file
+  return file
+}
 
 export class AppendFile implements StreamKeeper {
   readonly #parts: AppendFileParts
@@ -105,6 +127,8 @@ export class AppendFile implements StreamKeeper {
   append(parts: readonly Buffer[]): void {
     const { journal, segments } = this.#parts
     journal.append(parts)
+    // Our primary goes on writing although our disk refuses: what waits must not grow for ever.
+    if (journal.waitingBytes > MAX_WAITING_BYTES && this.#parts.stream.isFollowing) return this.replaced()
     if (segments.lastLength >= SEGMENT_BYTES && journal.failure === undefined) journal.begin(this.#head)
   }
 

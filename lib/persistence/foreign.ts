@@ -44,7 +44,7 @@ export async function loadForeign(
     const replay = new Replay(0, 0, target.apply)
     try {
       let bytes = 0
-      for await (const part of readForeign(disk, path)) {
+      for await (const part of readForeign(disk, path, target.limits)) {
         if (part.type === 'item') item(part.item)
         else {
           replay.take(part.bytes)

@@ -1,4 +1,5 @@
 /** Commands from a file, carried out again: as a replica does with its primary's, but that nobody is told. */
+import { offset as offsetOf } from '../base/brand.ts'
 import { Applier } from '../replication/applier.ts'
 import type { Argv } from '../resp/argv.ts'
 
@@ -15,7 +16,7 @@ export class Replay {
     const replay = this
     const stream = {
       get offset() {
-        return replay.#offset as Applier['applied'] & Parts['offset']
+        return offsetOf(replay.#offset)
       },
       relay(_: Uint8Array, start: number, end: number, after: number) {
         replay.#offset += end - start
@@ -40,8 +41,6 @@ export class Replay {
     this.#applier.take(bytes)
   }
 }
-
-type Parts = ConstructorParameters<typeof Applier>[0]['stream']
 
 /** `#TS:1700000000` and the like. */
 const isAnnotation = (argv: Argv): boolean => argv.count > 0 && argv.text(0).startsWith('#')

@@ -5,6 +5,7 @@ import { sweep } from '../../store/checkpoint.ts'
 import { type Disk, slicesOf } from '../../store/disk.ts'
 import { openRecords, type Records, RecordsError } from '../../store/level.ts'
 import { loadRecords } from '../../store/load.ts'
+import type { Limits } from '../../store/rdb/types.ts'
 import { type Commit, RecordError, type RecordReader } from '../../store/record.ts'
 import { HEAD_LENGTH, type Segment, SegmentError, Segments } from '../../store/segments.ts'
 import type { Value } from '../../store/value.ts'
@@ -19,6 +20,8 @@ import { Replay } from './replay.ts'
 /** What the start fills. */
 export interface Target {
   readonly log: Log
+  /** How far collections stay packed. */
+  readonly limits: Limits
   /** aof-load-truncated. */
   readonly acceptsTorn: boolean
   /** Both throw when there is no such database. */
@@ -103,6 +106,10 @@ export async function loadStore(disk: Disk, store: Store, commit: Commit, target
     const replay = new Replay(commit.offset, commit.db, target.apply)
     await replaySegments(disk, segments, commit, replay, target)
     const end = replay.applied
+    if (segments.all.some(({ chain }) => chain > commit.chain))
+      target.log.warning(
+        'The data set of the last full synchronization was not on the disk yet: the one before it was loaded',
+      )
     segments.goOn(commit.chain, end)
     const { replid, replid2, secondOffset } = segments.all.at(-1) ?? commit
     return {
@@ -129,6 +136,12 @@ async function replaySegments(
   const { chain } = commit
   const mark = segments.markOf(chain)
   const needed = segments.ofChain(chain).filter(({ offset }) => offset >= commit.offset)
+  // One was begun before the checkpoint was committed; only that of a new store may not have been.
+  const isMissing = needed.length === 0 ? commit.generation > 0 : needed[0]!.offset !== commit.offset
+  if (isMissing)
+    throw new SegmentError(
+      `The segment of the stream that follows the checkpoint, at offset ${commit.offset}, is missing in ${segments.folder}: restore the folder from a copy`,
+    )
   for (const segment of needed) {
     if (segment.offset !== replay.applied) {
       // The last write before a crash may have been lost even if the segment behind it was begun.

@@ -35,6 +35,8 @@ export function loadBeside(keyspace: Keyspace): Loading {
     },
     commit() {
       for (const db of keyspace.databases) db.swapWith(fresh.databases[db.index]!)
+      // What was there before: its memory goes back at once.
+      fresh.flushAll()
     },
   }
 }

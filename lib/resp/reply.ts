@@ -1,4 +1,5 @@
 /** Replies are written, not built: straight into one output buffer for each batch of requests, in RESP2 or RESP3. */
+import { copyShort, SHORT } from '../base/copy.ts'
 
 /** From here on a bulk string is sent from where it lies instead of being copied; it must not change afterwards. */
 const LARGE = 32 * 1024
@@ -8,6 +9,7 @@ export class Reply {
   /** RESP3 after HELLO 3. */
   resp3 = false
   #buffer: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
+  #data = new DataView(this.#buffer.buffer)
   #at = 0
   /** Finished parts that must leave before #buffer[0, #at). */
   #parts: Buffer[] = []
@@ -45,10 +47,15 @@ export class Reply {
     this.#crlf(this.#at)
   }
 
-  /** A bulk string from a range of a buffer that may be reused: always copied. */
-  bulkRange(bytes: Uint8Array, start: number, end: number): void {
+  /** A bulk string from a range of a buffer that may be reused: always copied, and faster where `data`, a view of the same bytes, is at
+   *  hand. */
+  bulkRange(bytes: Uint8Array, start: number, end: number, data?: DataView): void {
     this.#lengthLine(0x24, end - start)
-    this.#copy(bytes, start, end)
+    if (data !== undefined && end - start <= SHORT) {
+      this.#ensure(end - start)
+      copyShort(data, start, end, this.#data, this.#at)
+      this.#at += end - start
+    } else this.#copy(bytes, start, end)
     this.#ensure(2)
     this.#crlf(this.#at)
   }
@@ -142,7 +149,7 @@ export class Reply {
     if (this.#at === 0) return
     const reusable = write(this.#buffer.subarray(0, this.#at))
     this.#at = 0
-    if (!reusable || this.#buffer.length > 1 << 20) this.#buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
+    if (!reusable || this.#buffer.length > 1 << 20) this.#renew(FIRST_SIZE)
   }
 
   #ensure(bytes: number): void {
@@ -150,9 +157,14 @@ export class Reply {
   }
 
   #grow(bytes: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#at + bytes))
-    this.#buffer.copy(grown, 0, 0, this.#at)
-    this.#buffer = grown
+    const full = this.#buffer
+    this.#renew(Math.max(full.length * 2, this.#at + bytes))
+    full.copy(this.#buffer, 0, 0, this.#at)
+  }
+
+  #renew(size: number): void {
+    this.#buffer = Buffer.allocUnsafeSlow(size)
+    this.#data = new DataView(this.#buffer.buffer)
   }
 
   #crlf(at: number): void {
@@ -197,8 +209,8 @@ export class Reply {
     this.#ensure(end - start)
     const buffer = this.#buffer
     let at = this.#at
-    // A native copy costs a few hundred nanoseconds to call: below this length the loop is faster.
-    if (end - start > 96) buffer.set(bytes.subarray(start, end), at)
+    // A native copy costs some fifty nanoseconds to call: below this length the loop is faster.
+    if (end - start > 48) buffer.set(bytes.subarray(start, end), at)
     else for (let i = start; i < end; i++) buffer[at++] = bytes[i]!
     this.#at += end - start
   }
@@ -208,7 +220,7 @@ export class Reply {
       const head = this.#buffer.subarray(0, this.#at)
       this.#parts.push(head)
       this.#partBytes += head.length
-      this.#buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
+      this.#renew(FIRST_SIZE)
       this.#at = 0
     }
     this.#parts.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))

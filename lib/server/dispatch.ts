@@ -187,6 +187,8 @@ export class Frame implements Call {
   failed(error: unknown): void {
     this.reply.rewind(this.mark)
     if (error instanceof ClientError) return this.server.replyError(this.client, error)
+    // A data set of which a part is missing must not be served, nor written over the whole one.
+    if (this.server.loading) throw error
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
     this.server.log.warning(`Internal error in '${this.entry.fullName}': ${text}`)
     this.server.replyError(this.client, fail(`internal error in '${this.entry.fullName}', see the server log`))

@@ -10,9 +10,6 @@ import { openRawPath } from './raw-socket.ts'
 import type { Server } from './server.ts'
 import { plainPath, type SocketPath } from './socket-wire.ts'
 
-/** Sockets without TLS go the short way where there is one; `ROOKERY_SOCKETS=plain` keeps them off it. */
-const PATH: SocketPath = (process.env['ROOKERY_SOCKETS'] === 'plain' ? undefined : openRawPath()) ?? plainPath
-
 export interface ListenOptions {
   /** Addresses as `bind` gives them: `*` is every IPv4, `::*` every IPv6 address; a leading `-` marks one that may be missing. */
   readonly bind: readonly string[]
@@ -25,6 +22,9 @@ export interface ListenOptions {
   /** File mode of the unix socket; 0 = as the umask says. */
   readonly unixSocketMode: number
   readonly backlog: number
+  /** How sockets without TLS are read and written. By default the short way where there is one; ROOKERY_SOCKETS=plain keeps a
+   *  process off it. */
+  readonly sockets?: SocketPath
 }
 
 /** A port or path that cannot be listened on; the message names it. */
@@ -38,16 +38,17 @@ export interface Listener {
 /** Opens every port; when one fails all are closed again and a ListenError says which. */
 export async function listen(server: Server, options: ListenOptions): Promise<Listener> {
   const listeners: net.Server[] = []
+  const sockets = options.sockets ?? defaultPath()
   const close = async (): Promise<void> => {
     await Promise.all(listeners.map((listener) => new Promise((done) => listener.close(done))))
   }
   try {
     for (const address of options.bind) {
-      if (options.port > 0) await bind(listeners, plainServer(server), address, options.port, options.backlog)
+      if (options.port > 0) await bind(listeners, plainServer(server, sockets), address, options.port, options.backlog)
       if (options.tlsPort > 0)
         await bind(listeners, tlsServer(server, options.tlsOptions ?? {}), address, options.tlsPort, options.backlog)
     }
-    if (options.unixSocket !== '') await bindUnix(listeners, plainServer(server), options)
+    if (options.unixSocket !== '') await bindUnix(listeners, plainServer(server, sockets), options)
   } catch (error) {
     await close()
     throw error
@@ -105,8 +106,11 @@ function opened(listener: net.Server, options: net.ListenOptions): Promise<void>
   })
 }
 
-const plainServer = (server: Server): net.Server =>
-  net.createServer({ noDelay: true, allowHalfOpen: false }, (socket) => accept(server, socket, PATH))
+const defaultPath = (): SocketPath =>
+  (process.env['ROOKERY_SOCKETS'] === 'plain' ? undefined : openRawPath()) ?? plainPath
+
+const plainServer = (server: Server, path: SocketPath): net.Server =>
+  net.createServer({ noDelay: true, allowHalfOpen: false }, (socket) => accept(server, socket, path))
 
 function tlsServer(server: Server, options: tls.TlsOptions): net.Server {
   const listener = tls.createServer(options, (socket) => {

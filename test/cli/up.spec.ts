@@ -74,10 +74,12 @@ describe('rookery up', function () {
     assert.match(first.output(), new RegExp(`redis-cli -c -p ${first.port}\\n`))
     const lines = await nodeLines(first.port)
     assertShown(lines, first.output())
+    await redisCli(['-c', '-p', first.port, 'SET', 'kept', 'value'])
     assert.equal(await interrupt(first), 0)
 
     const again = await ready([], first)
     assert.deepEqual(shapeOf(await nodeLines(again.port)), shapeOf(lines))
+    assert.equal((await redisCli(['-c', '-p', again.port, 'GET', 'kept'])).output.trim(), 'value')
     assert.equal(await interrupt(again, 'SIGTERM'), 0)
 
     const other = await up(['--replicas', 0], first)

@@ -8,6 +8,7 @@ import { PersistenceError } from '../../lib/persistence/error.ts'
 import { type Found, loadStore } from '../../lib/persistence/start.ts'
 import { disk } from '../../store/disk.ts'
 import type { Records } from '../../store/level.ts'
+import { DEFAULT_LIMITS } from '../../store/rdb/types.ts'
 import type { Commit } from '../../store/record.ts'
 import { HEAD_LENGTH, Segments } from '../../store/segments.ts'
 import { requests } from '../replication/parts.ts'
@@ -24,14 +25,15 @@ interface Start extends Found {
 }
 
 /** Starts on a folder; `done` is what was carried out, as `db: command`. */
-async function start(folder: string, acceptsTorn = true): Promise<Start> {
+async function start(folder: string, acceptsTorn = true, commit = COMMIT): Promise<Start> {
   const done: string[] = []
   const lines: string[] = []
   const log = createLog({ pid: 1, now: () => 0 as Millis, sink: (line) => lines.push(line) })
-  const store = { folder, segments: new Segments(folder, disk), records: EMPTY, commit: COMMIT }
-  const found = await loadStore(disk, store, COMMIT, {
+  const store = { folder, segments: new Segments(folder, disk), records: EMPTY, commit }
+  const found = await loadStore(disk, store, commit, {
     log,
     acceptsTorn,
+    limits: DEFAULT_LIMITS,
     put() {},
     take() {},
     loaded() {},
@@ -160,6 +162,15 @@ describe('the start of a node', () => {
     const [path] = segmentFiles(folder) as [string]
     truncateSync(path, HEAD_LENGTH + requests('SET a 1').length + 5)
     await refuses(folder, /a command is not whole at byte/)
+  })
+
+  it('refuses to do without the segment that follows the checkpoint', async () => {
+    const first = requests('SET a 1')
+    const folder = folderOf(first, requests('SET b 2'))
+    const commit = { ...COMMIT, generation: 1, offset: first.length }
+    assert.deepEqual((await start(folder, true, commit)).done, ['0: SET b 2'])
+    await assert.rejects(start(newFolder(), true, commit), /follows the checkpoint, at offset \d+, is missing/)
+    await assert.rejects(start(folder, true, { ...commit, offset: 1 }), /is missing/)
   })
 
   it('refuses a gap between segments that were on the disk', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { seededRandom } from '../../lib/base/random.ts'
-import { type Address, Arena, SEGMENT_BITS, UNIT_MASK } from '../../store/arena.ts'
+import { type Address, Arena, byteIndex } from '../../store/arena.ts'
 
 interface Block {
   readonly at: Address
@@ -11,8 +11,8 @@ interface Block {
 }
 
 const view = (arena: Arena, { at, bytes }: Pick<Block, 'at' | 'bytes'>): Buffer => {
-  const from = (at & UNIT_MASK) << 3
-  return arena.bytes[at >>> SEGMENT_BITS]!.subarray(from, from + bytes)
+  const from = byteIndex(at)
+  return arena.bytesAt(at).subarray(from, from + bytes)
 }
 
 /** Writes its mark into the first and last bytes of a block. */

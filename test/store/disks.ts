@@ -34,6 +34,7 @@ export class FaultyDisk implements Disk {
   readonly rename = disk.rename
   readonly remove = disk.remove
   readonly syncFolder = disk.syncFolder
+  readonly syncFolderLater = disk.syncFolderLater
 
   finishSyncs(): void {
     this.slow = false

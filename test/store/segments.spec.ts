@@ -97,6 +97,20 @@ describe('segments of the stream', () => {
     assert.equal(new Segments(folder, disk).markOf(1), 5)
   })
 
+  it('keep the head they have when the disk has no room for another', () => {
+    const faulty = new FaultyDisk()
+    const folder = newFolder()
+    const segments = new Segments(folder, faulty)
+    segments.begin(HEAD)
+    faulty.room = 5
+    assert.throws(() => segments.begin({ ...HEAD, replid: 'b'.repeat(40) }), { code: 'ENOSPC' })
+    segments.close()
+    assert.deepEqual(
+      new Segments(folder, disk).all.map(({ replid }) => replid),
+      [HEAD.replid],
+    )
+  })
+
   it('append nothing when the disk is full, and the same bytes when it has room again', async () => {
     const faulty = new FaultyDisk()
     const segments = new Segments(newFolder(), faulty)

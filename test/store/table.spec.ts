@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { type Random, seededRandom } from '../../lib/base/random.ts'
-import { type Address, Arena, SEGMENT_BITS, UNIT_MASK } from '../../store/arena.ts'
+import { type Address, Arena, byteIndex, wordIndex } from '../../store/arena.ts'
 import { entrySize, FLAGS, KEY_LENGTH, keyOffset } from '../../store/entry.ts'
 import { END, type Position, positionOf, Table } from '../../store/table.ts'
 
@@ -22,10 +22,10 @@ class Keys {
   add(key: Named): void {
     const { slot, hash, bytes } = key
     const at = this.arena.allocate(entrySize(0, bytes.length, 0))
-    const words = this.arena.words[at >>> SEGMENT_BITS]!
-    words[((at & UNIT_MASK) << 1) + FLAGS] = 0
-    words[((at & UNIT_MASK) << 1) + KEY_LENGTH] = bytes.length
-    this.arena.bytes[at >>> SEGMENT_BITS]!.set(bytes, ((at & UNIT_MASK) << 3) + keyOffset(0))
+    const words = this.arena.wordsAt(at)
+    words[wordIndex(at) + FLAGS] = 0
+    words[wordIndex(at) + KEY_LENGTH] = bytes.length
+    this.arena.bytesAt(at).set(bytes, byteIndex(at) + keyOffset(0))
     this.table.insert(slot, hash, at)
     this.table.stamp(slot, this.epoch)
     this.all.set(bytes.latin1Slice(), key)
@@ -43,9 +43,9 @@ class Keys {
   }
 
   name(at: Address): string {
-    const from = ((at & UNIT_MASK) << 3) + keyOffset(0)
-    const length = this.arena.words[at >>> SEGMENT_BITS]![((at & UNIT_MASK) << 1) + KEY_LENGTH]!
-    return this.arena.bytes[at >>> SEGMENT_BITS]!.latin1Slice(from, from + length)
+    const from = byteIndex(at) + keyOffset(0)
+    const length = this.arena.wordsAt(at)[wordIndex(at) + KEY_LENGTH]!
+    return this.arena.bytesAt(at).latin1Slice(from, from + length)
   }
 
   walk(from: Position, to: Position, since = 0): string[] {

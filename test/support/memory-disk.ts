@@ -15,6 +15,8 @@ export class MemoryDisk implements Disk {
 
   syncFolder(): void {}
 
+  async syncFolderLater(): Promise<void> {}
+
   remove(path: string): void {
     this.files.delete(path)
   }

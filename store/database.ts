@@ -1,0 +1,359 @@
+/** One numbered database: its keys, their values and their deadlines. Every change of the data is made here. */
+import { type Key, keyFromText } from '../lib/base/key.ts'
+import type { Address, ArenaReport } from './arena.ts'
+import type { CutScope } from './cut.ts'
+import { CLOCK_MASK, type Clock, Entries, type View } from './entries.ts'
+import type { Keyspace } from './keyspace.ts'
+import { END, type Position, positionOf } from './table.ts'
+import type { Value } from './value.ts'
+
+export type KeepTtl = 'keepTtl'
+
+/** What has changed since the last checkpoint. */
+export interface Changes {
+  /** The epoch in which that was. */
+  readonly since: number
+  /** Keys that were removed and are not there again, latin1. */
+  readonly removed: Set<string>
+}
+
+/** How often RANDOMKEY draws again after a key that is past its deadline and may not be removed. */
+const RANDOM_TRIES = 100
+
+export class Database {
+  readonly keyspace: Keyspace
+  readonly index: number
+  #entries = new Entries()
+  /** Undefined: nobody knows. */
+  #changes: Changes | undefined
+  /** Where `sweep` goes on: it has seen the places from here up. */
+  #sweptTo = 0
+
+  constructor(keyspace: Keyspace, index: number) {
+    this.keyspace = keyspace
+    this.index = index
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Keys that have a deadline. */
+  get expiring(): number {
+    return this.#entries.expiring
+  }
+
+  get memory(): ArenaReport {
+    return this.#entries.arena.report
+  }
+
+  // --- one key ---------------------------------------------------------------------------------------------------------
+
+  /** The value of a key, counted as a hit or miss and, if `touch`, as an access. Undefined when missing or past its deadline. */
+  read(key: Key, touch = true): Value | undefined {
+    const at = this.#access(key, touch)
+    return at === 0 ? undefined : this.#entries.value(at)
+  }
+
+  /** As `read`, but the value stays where it is: for commands that make no object of it. */
+  view(key: Key, touch = true): View | undefined {
+    const at = this.#access(key, touch)
+    return at === 0 ? undefined : this.#entries.view(at)
+  }
+
+  /** As `read`, but for a command that will write: neither hits nor misses are counted. */
+  readForWrite(key: Key): Value | undefined {
+    const at = this.#live(key)
+    if (at === 0) return undefined
+    const entries = this.#entries
+    entries.access(at, this.#clock())
+    const value = entries.value(at)
+    // What may be changed in place from now on must first be given to the cuts that have not come to it.
+    if (value.type !== 'string' && entries.cuts.length > 0) entries.change(key, at)
+    return value
+  }
+
+  /** As `readForWrite` of a string, but it stays where it is. */
+  viewForWrite(key: Key): View | undefined {
+    const at = this.#live(key)
+    if (at === 0) return undefined
+    this.#entries.access(at, this.#clock())
+    return this.#entries.view(at)
+  }
+
+  /** As `read`, without a trace: no statistics, no access time. */
+  peek(key: Key): Value | undefined {
+    const at = this.#live(key)
+    return at === 0 ? undefined : this.#entries.value(at)
+  }
+
+  /** Whether the key is there, seen without removing anything or leaving a trace. */
+  has(key: Key): boolean {
+    const at = this.#entries.find(key)
+    return at !== 0 && !this.#isDue(at)
+  }
+
+  /** Stores a value. `expireAt`: a deadline in Unix milliseconds, 0 for none, or 'keepTtl' to leave it as it is. */
+  write(key: Key, value: Value, expireAt: number | KeepTtl): void {
+    const old = this.#toOverwrite(key)
+    this.#entries.put(key, old, value, this.#deadline(old, expireAt), this.#clock())
+    this.#changed(key, 1)
+  }
+
+  /** As `write` of the string bytes[start, end), which are copied. */
+  writeBytes(key: Key, bytes: Buffer, start: number, end: number, expireAt: number | KeepTtl): void {
+    const old = this.#toOverwrite(key)
+    this.#entries.putBytes(key, old, bytes, start, end, false, this.#deadline(old, expireAt), this.#clock())
+    this.#changed(key, 1)
+  }
+
+  /** The value of a key, got by `readForWrite`, was changed in place: `count` changes. */
+  changed(key: Key, count = 1): void {
+    const at = this.#entries.find(key)
+    if (at !== 0) this.#entries.change(key, at)
+    this.#changed(key, count)
+  }
+
+  /** Removes a key; false when there was none (one past its deadline is removed as expired and counts as none). */
+  remove(key: Key): boolean {
+    const at = this.#live(key)
+    if (at === 0) return false
+    this.#drop(key, at)
+    this.#changed(key, 1)
+    return true
+  }
+
+  /** The deadline: 0 = none, undefined = no such key. */
+  expireAt(key: Key): number | undefined {
+    const at = this.#live(key)
+    return at === 0 ? undefined : this.#entries.expireAt(at)
+  }
+
+  /** Sets the deadline (0 removes it); false when there is no such key. */
+  setExpireAt(key: Key, expireAt: number): boolean {
+    const at = this.#live(key)
+    if (at === 0) return false
+    this.#entries.setExpireAt(key, at, expireAt)
+    this.#changed(key, 1)
+    return true
+  }
+
+  /** Milliseconds since the last access, in whole seconds; undefined when missing. */
+  idleMs(key: Key): number | undefined {
+    const at = this.#live(key)
+    return at === 0 ? undefined : ((this.#clock() - this.#entries.accessedAt(at)) & CLOCK_MASK) * 1000
+  }
+
+  /** Pretends the last access was `idleMs` ago (RESTORE IDLETIME). */
+  setIdle(key: Key, idleMs: number): void {
+    const at = this.#entries.find(key)
+    if (at === 0) return
+    const seconds = Math.min(CLOCK_MASK, Math.floor(idleMs / 1000))
+    this.#entries.access(at, (this.#clock() - seconds) & CLOCK_MASK)
+  }
+
+  // --- all keys --------------------------------------------------------------------------------------------------------
+
+  /** Removes all keys; returns how many there were. */
+  flush(): number {
+    const old = this.#entries
+    if (old.size === 0) return 0
+    this.#entries = new Entries()
+    this.#changes = undefined
+    this.#tellOfAll(old)
+    old.retire()
+    this.keyspace.dirty += old.size
+    return old.size
+  }
+
+  /** Exchanges the contents of two databases. */
+  swapWith(other: Database): void {
+    const mine = this.#entries
+    const theirs = other.#entries
+    this.#entries = theirs
+    other.#entries = mine
+    this.#changes = undefined
+    other.#changes = undefined
+    this.#tellOfAll(mine)
+    other.#tellOfAll(theirs)
+    this.keyspace.dirty++
+  }
+
+  /** Every key, in no particular order, those past their deadline included (`live` says which are not).
+   *  Do not change the database meanwhile. */
+  *entries(): Generator<{ key: string; value: Value; expireAt: number; live: boolean }> {
+    const entries = this.#entries
+    for (const at of this.#walk(0, END)) {
+      const live = !this.#isDue(at)
+      yield { key: entries.name(at), value: entries.value(at), expireAt: entries.expireAt(at), live }
+    }
+  }
+
+  /** A key drawn at random, all alike; undefined when there is none. When almost all are past their deadline and none may be
+   *  removed, it can be one of those, as on a real replica. */
+  randomKey(float: () => number): string | undefined {
+    const entries = this.#entries
+    for (let tries = RANDOM_TRIES; entries.size > 0; tries--) {
+      const at = entries.table.draw(float)
+      if (!this.#isDue(at)) return entries.name(at)
+      if (this.keyspace.expiry === 'remove') this.#expire(entries.key(at))
+      else if (tries === 0) return entries.name(at)
+    }
+    return undefined
+  }
+
+  /** One step of SCAN: about `count` names, those past their deadline included, and the cursor to go on with. 0 begins and
+   *  0 ends. Every key that was there from the first step to the last is named exactly once. */
+  scan(cursor: number, count: number): { next: number; names: string[] } {
+    const found: Address[] = []
+    let position: Position = Math.min(cursor, END)
+    while (position < END && found.length < count) position = this.#entries.table.collect(position, END, 0, found)
+    return { next: position < END ? position : 0, names: found.map((at) => this.#entries.name(at)) }
+  }
+
+  /** Number of keys of a slot. */
+  countInSlot(slot: number): number {
+    return this.#entries.table.countInSlot(slot)
+  }
+
+  /** Up to `most` keys of a slot. */
+  keysInSlot(slot: number, most = Number.POSITIVE_INFINITY): string[] {
+    const names: string[] = []
+    for (const at of this.#walk(positionOf(slot, 0), positionOf(slot + 1, 0))) {
+      if (names.length >= most) break
+      names.push(this.#entries.name(at))
+    }
+    return names
+  }
+
+  /** Looks at up to `most` keys that have a deadline, going on where the last sweep ended, and removes those whose time has
+   *  come: returns how many. Every key has its turn before any has its second. */
+  sweep(most: number): number {
+    const entries = this.#entries
+    let removed = 0
+    for (let left = Math.min(most, entries.expiring); left > 0; left--) {
+      if (this.#sweptTo === 0 || this.#sweptTo > entries.expiring) this.#sweptTo = entries.expiring
+      const at = entries.withDeadline(--this.#sweptTo)
+      if (!this.#isDue(at)) continue
+      this.#expire(entries.key(at))
+      removed++
+    }
+    return removed
+  }
+
+  *#walk(from: Position, end: Position): Generator<Address, void> {
+    const { table } = this.#entries
+    const found: Address[] = []
+    for (let position = from; position < end; ) {
+      found.length = 0
+      position = table.collect(position, end, 0, found)
+      yield* found
+    }
+  }
+
+  // --- checkpoints -----------------------------------------------------------------------------------------------------
+
+  /** For the keyspace's cuts: what has changed since the last checkpoint, if that is known. */
+  get changes(): Changes | undefined {
+    return this.#changes
+  }
+
+  /** What a cut is to see: all, or these changes. */
+  scope(changes: Changes | undefined): CutScope {
+    const { since, removed } = changes ?? { since: 0, removed: [] }
+    return { db: this.index, entries: this.#entries, since, removed }
+  }
+
+  /** A checkpoint has been opened: changes are noted from here on. */
+  noteChanges(): void {
+    this.#changes = { since: this.#entries.epoch - 1, removed: new Set() }
+  }
+
+  /** That checkpoint failed: what had changed before it still has. */
+  forgetCheckpoint(before: Changes | undefined): void {
+    const since = this.#changes
+    if (since === undefined || before === undefined) {
+      this.#changes = undefined
+      return
+    }
+    for (const name of since.removed) before.removed.add(name)
+    for (const name of before.removed) if (this.#entries.find(keyFromText(name)) !== 0) before.removed.delete(name)
+    this.#changes = before
+  }
+
+  // --- inside ----------------------------------------------------------------------------------------------------------
+
+  #clock(): Clock {
+    return Math.floor(this.keyspace.now / 1000) & CLOCK_MASK
+  }
+
+  /** `#live`, with what a reading command leaves behind. */
+  #access(key: Key, touch: boolean): Address {
+    const at = this.#live(key)
+    const { stats } = this.keyspace
+    if (at === 0) {
+      stats.misses++
+      return 0
+    }
+    stats.hits++
+    if (touch) this.#entries.access(at, this.#clock())
+    return at
+  }
+
+  /** The entry unless it is missing or past its deadline; removes it in the latter case if the mode allows. */
+  #live(key: Key): Address {
+    const at = this.#entries.find(key)
+    if (at === 0 || !this.#isDue(at)) return at
+    if (this.keyspace.expiry === 'remove') this.#expire(key)
+    return 0
+  }
+
+  /** The entry a write replaces. One past its deadline is gone first: nothing of it is kept. */
+  #toOverwrite(key: Key): Address {
+    const at = this.#entries.find(key)
+    if (at !== 0 && !this.#isDue(at)) return at
+    if (at !== 0) this.#expire(key)
+    const removed = this.#changes?.removed
+    if (removed !== undefined && removed.size > 0) removed.delete(key.text())
+    return 0
+  }
+
+  #deadline(old: Address, expireAt: number | KeepTtl): number {
+    if (expireAt !== 'keepTtl') return expireAt
+    return old === 0 ? 0 : this.#entries.expireAt(old)
+  }
+
+  #isDue(at: Address): boolean {
+    const expireAt = this.#entries.expireAt(at)
+    return expireAt !== 0 && expireAt <= this.keyspace.now && this.keyspace.expiry !== 'ignore'
+  }
+
+  /** Removes a key whose deadline has passed; tells the replicas, unless they are told by somebody else. */
+  #expire(key: Key): void {
+    const { keyspace } = this
+    this.#drop(key, this.#entries.find(key))
+    keyspace.stats.expired++
+    keyspace.hooks.touched(this.index, key)
+    if (keyspace.expiry === 'remove') keyspace.hooks.expired(this.index, key)
+  }
+
+  #drop(key: Key, at: Address): void {
+    this.#entries.remove(key, at)
+    this.#changes?.removed.add(key.text())
+  }
+
+  #changed(key: Key, count: number): void {
+    const { keyspace } = this
+    keyspace.dirty += count
+    keyspace.hooks.touched(this.index, key)
+  }
+
+  /** All keys have changed at once: those somebody waits for are told of, if they were or are there. */
+  #tellOfAll(before: Entries): void {
+    const { hooks } = this.keyspace
+    for (const name of hooks.awaited?.(this.index) ?? []) {
+      const key = keyFromText(name)
+      if (before.find(key) !== 0 || this.#entries.find(key) !== 0) hooks.touched(this.index, key)
+    }
+  }
+}
