@@ -82,10 +82,7 @@ export const DIRECTIVES = {
   'tls-session-cache-timeout': integer('300', 0, I32_MAX),
 
   // Process, log
-  daemonize: bool('no', {
-    immutable: true,
-    idle: 'daemonize: the server stays in the foreground; let a supervisor keep it',
-  }),
+  daemonize: bool('no', fixed),
   supervised: choice(['upstart', 'systemd', 'auto', 'no'], 'no', fixedIdle),
   pidfile: text('', fixed),
   dir: folder({ protected: true }),
@@ -217,7 +214,9 @@ export const DIRECTIVES = {
   'cluster-slot-stats-enabled': bool('no', idle),
 
   // Memory
-  maxmemory: memory('0', 0, U64_MAX),
+  maxmemory: memory('0', 0, U64_MAX, {
+    idle: 'maxmemory: accepted, not obeyed yet: nothing is evicted and no write is refused for it',
+  }),
   'maxmemory-policy': choice(
     [
       'volatile-lru',
