@@ -32,7 +32,7 @@ import type { Value } from './value.ts'
 export const LONGEST_INSIDE = 4096
 
 /** From here on a native copy is worth the call. */
-const LONG = 48
+const LONG = 96
 
 const HIGH = 2 ** 32
 

@@ -1,11 +1,11 @@
 /** Bits of strings: single ones, counts, positions, and operations between strings. */
 import { type BitOperation, bitAt, combine, countOnes, findBit } from '../../store/types/bitmap.ts'
-import { overwrite } from '../../store/types/string.ts'
+import { overwrite, rangeOf } from '../../store/types/string.ts'
 import { parseInteger } from '../base/bytes.ts'
 import { fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
-import { indexRange, position, readString, stringForWrite } from './args.ts'
+import { position, readString, stringForWrite } from './args.ts'
 import { bitfieldCommands } from './bitfield.ts'
 import { type ArgumentDoc, type Command, family, firstKey } from './define.ts'
 import { KEY, word } from './docs.ts'
@@ -143,7 +143,7 @@ function unitAt(argv: Argv, i: number): 1 | 8 {
 
 /** The bits that a start and an end, counted in bytes or bits, enclose: [from, to). */
 function bitRange(bytes: Buffer, start: number, end: number, perByte: 1 | 8): { from: number; to: number } {
-  const { from, to } = indexRange(bytes.length * perByte, start, end)
+  const { from, to } = rangeOf(bytes.length * perByte, start, end)
   const width = 8 / perByte
   return { from: from * width, to: to * width }
 }

@@ -197,9 +197,12 @@ async function answers(node: Server, requests: readonly (readonly Argument[])[],
   return replies
 }
 
+/** Ports stand behind a host or the word port; a slot or an argument may happen to be the same number. */
+const PORT = /(127\.0\.0\.1\r\n|\$0\r\n\r\n|port\r\n):(\d+)/g
+
 const masked = (text: string, nodes: readonly Server[]): string =>
-  nodes
-    .reduce((rest, node, i) => rest.replaceAll(String(node.port), `<port ${i}>`), text)
+  text
+    .replace(PORT, (_, before, port) => `${before}:<port ${nodes.findIndex((node) => node.port === Number(port))}>`)
     .replace(/[0-9a-f]{40}/g, '<id>')
 
 /** A view with each node's id and port named by its place, offsets masked. */
