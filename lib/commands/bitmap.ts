@@ -155,9 +155,8 @@ function bitCount({ db, reply }: Call, argv: Argv): void {
   if (argv.count !== 4 && argv.count !== 5) throw SYNTAX
   const start = position(argv, 2)
   const end = position(argv, 3)
-  const unit = unitAt(argv, 4)
   if (start < 0 && end < 0 && start > end) return reply.integer(0)
-  const { from, to } = bitRange(bytes, start, end, unit)
+  const { from, to } = bitRange(bytes, start, end, unitAt(argv, 4))
   reply.integer(from < to ? countOnes(bytes, from, to) : 0)
 }
 
