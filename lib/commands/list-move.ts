@@ -6,7 +6,8 @@ import { mayWait } from '../server/blocked-keys.ts'
 import type { Call } from '../server/call.ts'
 import { type ArgumentDoc, family, twoKeys } from './define.ts'
 import { addedTo, fillOf, list, listForWrite, removedFrom } from './list.ts'
-import { endIndex, readSide, side } from './list-pop.ts'
+import { endIndex, SIDES } from './list-pop.ts'
+import { endDoc, readEnd } from './pop.ts'
 import { timeoutSeconds } from './timeout.ts'
 
 const KEYS = twoKeys(['RW', 'access', 'delete'], ['RW', 'insert'])
@@ -14,7 +15,7 @@ const LISTS: readonly ArgumentDoc[] = [
   { name: 'source', type: 'key', keySpec: 0 },
   { name: 'destination', type: 'key', keySpec: 1 },
 ]
-const SIDES: readonly ArgumentDoc[] = [side('wherefrom'), side('whereto')]
+const END_DOCS: readonly ArgumentDoc[] = [endDoc('wherefrom', SIDES), endDoc('whereto', SIDES)]
 const TIMEOUT: ArgumentDoc = { name: 'timeout', type: 'double' }
 
 export const listMoveCommands = family(
@@ -26,7 +27,7 @@ export const listMoveCommands = family(
     since: '6.2.0',
     summary: 'Pop an element from a list, push it to another list and return it; or block until one is available',
     complexity: 'O(1)',
-    arguments: [...LISTS, ...SIDES, TIMEOUT],
+    arguments: [...LISTS, ...END_DOCS, TIMEOUT],
     run: (call, argv) => moveOrWait(call, argv, readEnds(argv), timeoutSeconds(argv, 5)),
   }),
   list({
@@ -49,7 +50,7 @@ export const listMoveCommands = family(
     since: '6.2.0',
     summary: 'Pop an element from a list, push it to another list and return it',
     complexity: 'O(1)',
-    arguments: [...LISTS, ...SIDES],
+    arguments: [...LISTS, ...END_DOCS],
     run: (call, argv) => moveAtOnce(call, argv, readEnds(argv)),
   }),
   list({
@@ -74,7 +75,7 @@ interface Ends {
 /** The only way of the older commands. */
 const RIGHT_TO_LEFT: Ends = { from: 'right', to: 'left' }
 
-const readEnds = (argv: Argv): Ends => ({ from: readSide(argv, 3), to: readSide(argv, 4) })
+const readEnds = (argv: Argv): Ends => ({ from: readEnd(SIDES, argv, 3), to: readEnd(SIDES, argv, 4) })
 
 function moveAtOnce(call: Call, argv: Argv, ends: Ends): void {
   const key = argv.key(1)

@@ -7,7 +7,26 @@ import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { infoText } from '../server/info.ts'
 import { REDIS_VERSION } from '../server/version.ts'
-import { family } from './define.ts'
+import { type Command, family } from './define.ts'
+import { word } from './docs.ts'
+
+/** FLUSHALL and FLUSHDB: their flags are understood, and mean the same here. Replicas are told even if there was nothing,
+ *  for they may have something. */
+const flushing = (name: string, summary: string, complexity: string, remove: (call: Call) => number): Command => ({
+  name,
+  arity: -1,
+  flags: ['write'],
+  group: 'server',
+  since: '1.0.0',
+  summary,
+  complexity,
+  tips: ['request_policy:all_shards', 'response_policy:all_succeeded'],
+  categories: ['keyspace', 'dangerous'],
+  arguments: [
+    { name: 'async', type: 'oneof', optional: true, arguments: [word('ASYNC', '4.0.0'), word('SYNC', '6.2.0')] },
+  ],
+  run: (call, argv) => flush(call, argv, remove),
+})
 
 export const serverCommands = family(
   {
@@ -43,52 +62,18 @@ export const serverCommands = family(
     categories: ['keyspace'],
     run: ({ db, reply }) => reply.integer(db.size),
   },
-  {
-    name: 'flushall',
-    arity: -1,
-    flags: ['write'],
-    group: 'server',
-    since: '1.0.0',
-    summary: 'Remove all keys from all databases',
-    complexity: 'O(N) where N is the total number of keys in all databases',
-    tips: ['request_policy:all_shards', 'response_policy:all_succeeded'],
-    categories: ['keyspace', 'dangerous'],
-    arguments: [
-      {
-        name: 'async',
-        type: 'oneof',
-        optional: true,
-        arguments: [
-          { name: 'async', type: 'pure-token', token: 'ASYNC', since: '4.0.0' },
-          { name: 'sync', type: 'pure-token', token: 'SYNC', since: '6.2.0' },
-        ],
-      },
-    ],
-    run: (call, argv) => flush(call, argv, () => call.server.keyspace.flushAll()),
-  },
-  {
-    name: 'flushdb',
-    arity: -1,
-    flags: ['write'],
-    group: 'server',
-    since: '1.0.0',
-    summary: 'Remove all keys from the current database',
-    complexity: 'O(N) where N is the number of keys in the selected database',
-    tips: ['request_policy:all_shards', 'response_policy:all_succeeded'],
-    categories: ['keyspace', 'dangerous'],
-    arguments: [
-      {
-        name: 'async',
-        type: 'oneof',
-        optional: true,
-        arguments: [
-          { name: 'async', type: 'pure-token', token: 'ASYNC', since: '4.0.0' },
-          { name: 'sync', type: 'pure-token', token: 'SYNC', since: '6.2.0' },
-        ],
-      },
-    ],
-    run: (call, argv) => flush(call, argv, () => call.db.flush()),
-  },
+  flushing(
+    'flushall',
+    'Remove all keys from all databases',
+    'O(N) where N is the total number of keys in all databases',
+    (call) => call.server.keyspace.flushAll(),
+  ),
+  flushing(
+    'flushdb',
+    'Remove all keys from the current database',
+    'O(N) where N is the number of keys in the selected database',
+    (call) => call.db.flush(),
+  ),
   {
     name: 'info',
     arity: -1,
@@ -205,11 +190,9 @@ function info({ server, reply }: Call, argv: Argv): void {
   reply.verbatim(infoText(server, names))
 }
 
-/** FLUSHALL and FLUSHDB: their flags are understood, and mean the same here. Replicas are told even if there was nothing,
- *  for they may have something. */
-function flush(call: Call, argv: Argv, remove: () => number): void {
+function flush(call: Call, argv: Argv, remove: (call: Call) => number): void {
   if (argv.count > 2 || (argv.count === 2 && !/^(a)?sync$/.test(argv.word(1)))) throw SYNTAX
-  remove()
+  remove(call)
   call.forcePropagate()
   call.reply.ok()
 }

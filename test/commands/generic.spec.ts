@@ -1,7 +1,7 @@
 /** Keys as such: what a real server answers. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { Differential, type Request, requests, someInteger, someKey, someValue } from '../support/differential.ts'
+import { Differential, requests, someInteger, someKey, someValue } from '../support/differential.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
 
@@ -68,18 +68,8 @@ describe('key commands answer like redis-server 7.0', function () {
   })
   after(stopEverything)
 
-  const agree = (one: fc.Arbitrary<Request>, numRuns: number): Promise<void> =>
-    fc.assert(
-      fc.asyncProperty(
-        fc.array(one, { minLength: 40, maxLength: 80, size: 'max' }),
-        fc.constantFrom(2, 3),
-        (all, protocol) => both.compare(all, protocol as 2 | 3),
-      ),
-      { numRuns },
-    )
-
-  it('presence, names, databases', () => agree(KEYS, 120))
-  it('SCAN', () => agree(SCANS, 60))
+  it('presence, names, databases', () => both.agree(KEYS, 120))
+  it('SCAN', () => both.agree(SCANS, 60))
   it('OBJECT HELP', () =>
     both.compare([['OBJECT', 'HELP'], ['OBJECT'], ['OBJECT', 'HELP', 'x'], ['object', 'nothing']]))
 })

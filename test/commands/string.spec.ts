@@ -1,6 +1,6 @@
 /** Strings: what a real server answers, and what replicas are told. */
 import fc from 'fast-check'
-import { Differential, type Request, requests, someInteger, someKey, someValue } from '../support/differential.ts'
+import { Differential, requests, someInteger, someKey, someValue } from '../support/differential.ts'
 import { stopEverything } from '../support/process.ts'
 
 const seconds = fc.oneof(
@@ -132,20 +132,10 @@ describe('string commands answer like redis-server 7.0', function () {
   })
   after(stopEverything)
 
-  const agree = (one: fc.Arbitrary<Request>, numRuns: number): Promise<void> =>
-    fc.assert(
-      fc.asyncProperty(
-        fc.array(one, { minLength: 40, maxLength: 80, size: 'max' }),
-        fc.constantFrom(2, 3),
-        (all, protocol) => both.compare(all, protocol as 2 | 3),
-      ),
-      { numRuns },
-    )
-
-  it('whole values, ranges, options', () => agree(STRINGS, 120))
-  it('integers', () => agree(COUNTERS, 60))
-  it('floats, in 64-bit extended precision', () => agree(FLOATS, 120))
-  it('LCS', () => agree(LCS, 50))
+  it('whole values, ranges, options', () => both.agree(STRINGS, 120))
+  it('integers', () => both.agree(COUNTERS, 60))
+  it('floats, in 64-bit extended precision', () => both.agree(FLOATS, 120))
+  it('LCS', () => both.agree(LCS, 50))
 
   it('refuses to grow a string beyond proto-max-bulk-len', () =>
     both.compare([

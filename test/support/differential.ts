@@ -119,6 +119,15 @@ export class Differential {
     }
   }
 
+  /** As `compare`, of random sequences in either protocol. */
+  agree(one: fc.Arbitrary<Request>, numRuns: number, minLength = 40, maxLength = 80): Promise<void> {
+    const sequences = fc.array(one, { minLength, maxLength, size: 'max' })
+    return fc.assert(
+      fc.asyncProperty(sequences, fc.constantFrom<2 | 3>(2, 3), (all, protocol) => this.compare(all, protocol)),
+      { numRuns },
+    )
+  }
+
   /** As `compare`; and replicas are told the same, apart from the moment at which a deadline was worked out. */
   async compareStreams(requests: readonly Request[]): Promise<void> {
     const { stream } = this.#inner.server.replication
