@@ -89,7 +89,7 @@ export const clientContainer: Command = {
           name: 'filter',
           type: 'oneof',
           arguments: [
-            { name: 'ip:port', type: 'string' },
+            { name: 'ip:port', type: 'string', deprecated: '2.8.12' },
             {
               name: 'new-format',
               type: 'oneof',

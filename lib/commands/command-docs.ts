@@ -2,6 +2,7 @@
 import type { Reply } from '../resp/reply.ts'
 import { aclCategories } from './categories.ts'
 import type { ArgumentDoc, KeySpec } from './define.ts'
+import { type History, historyOf } from './history.ts'
 import { keySpecs } from './key-specs.ts'
 import type { CommandEntry } from './table.ts'
 
@@ -72,16 +73,19 @@ function pair(reply: Reply, name: string, value: string | number): void {
   else reply.text(value)
 }
 
-/** The map of COMMAND DOCS: what there is of summary, since, group, complexity, deprecation, arguments, subcommands. */
-export function replyDocs(reply: Reply, { command, subcommands }: CommandEntry): void {
+/** The map of COMMAND DOCS: what there is of summary, since, group, complexity, deprecation, history, arguments,
+ *  subcommands. */
+export function replyDocs(reply: Reply, { command, fullName, subcommands }: CommandEntry): void {
   const { summary, since, group, complexity, deprecated, internal } = command
   const flags = [...(deprecated === undefined ? [] : ['deprecated']), ...(internal === true ? ['syscmd'] : [])]
   const texts = Object.entries({ summary, since, group, complexity }).filter(([, text]) => text !== undefined)
   const args = command.arguments ?? []
+  const history = historyOf(fullName)
   reply.map(
     texts.length +
       (flags.length > 0 ? 1 : 0) +
       (deprecated === undefined ? 0 : 2) +
+      (history.length > 0 ? 1 : 0) +
       (args.length > 0 ? 1 : 0) +
       (subcommands === undefined ? 0 : 1),
   )
@@ -95,6 +99,7 @@ export function replyDocs(reply: Reply, { command, subcommands }: CommandEntry):
     pair(reply, 'deprecated_since', deprecated.since)
     pair(reply, 'replaced_by', deprecated.replacedBy)
   }
+  if (history.length > 0) replyHistory(reply, history)
   if (args.length > 0) replyArguments(reply, args)
   if (subcommands === undefined) return
   reply.text('subcommands')
@@ -102,6 +107,15 @@ export function replyDocs(reply: Reply, { command, subcommands }: CommandEntry):
   for (const sub of subcommands.values()) {
     reply.text(sub.fullName)
     replyDocs(reply, sub)
+  }
+}
+
+function replyHistory(reply: Reply, history: History): void {
+  reply.text('history')
+  reply.set(history.length)
+  for (const change of history) {
+    reply.array(2)
+    for (const text of change) reply.text(text)
   }
 }
 
@@ -115,10 +129,9 @@ function replyArguments(reply: Reply, args: readonly ArgumentDoc[]): void {
   reply.text('arguments')
   reply.array(args.length)
   for (const arg of args) {
-    const { name, type, keySpec, token, since } = arg
-    const fields = Object.entries({ name, type, key_spec_index: keySpec, token, since }).filter(
-      ([, value]) => value !== undefined,
-    )
+    const { name, type, keySpec, token, since, deprecated } = arg
+    const words = { name, type, key_spec_index: keySpec, token, since, deprecated_since: deprecated }
+    const fields = Object.entries(words).filter(([, value]) => value !== undefined)
     const flags = ARGUMENT_FLAGS.filter(([, flag]) => arg[flag] === true)
     reply.map(fields.length + (flags.length > 0 ? 1 : 0) + (arg.arguments === undefined ? 0 : 1))
     for (const [field, value] of fields) pair(reply, field, value!)

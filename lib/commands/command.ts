@@ -192,15 +192,14 @@ const FILTERS: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ['pattern', (argv, i) => (entry) => globMatch(argv.at(i), Buffer.from(entry.fullName, 'latin1'), true)],
 ])
 
+const everything: Filter = () => () => true
+
 function list({ server, reply }: Call, argv: Argv): void {
-  const names: string[] = []
-  if (argv.count === 2) names.push(...server.commands.entries.keys())
-  else {
-    const filter = argv.count === 5 && argv.word(2) === 'filterby' ? FILTERS.get(argv.word(3)) : undefined
-    if (filter === undefined) throw SYNTAX
-    const matches = filter(argv, 4)
-    for (const entry of everyEntry(server.commands)) if (matches(entry)) names.push(entry.fullName)
-  }
+  const isFiltered = argv.count === 5 && argv.word(2) === 'filterby'
+  const filter = argv.count === 2 ? everything : isFiltered ? FILTERS.get(argv.word(3)) : undefined
+  if (filter === undefined) throw SYNTAX
+  const matches = filter(argv, 4)
+  const names = [...everyEntry(server.commands)].filter(matches).map(({ fullName }) => fullName)
   reply.array(names.length)
   for (const name of names) reply.text(name)
 }

@@ -91,6 +91,8 @@ export interface ArgumentDoc {
   readonly token?: string
   /** The version it came with, when the command is older. */
   readonly since?: string
+  /** The version from which it is better not used. */
+  readonly deprecated?: string
   readonly optional?: boolean
   readonly multiple?: boolean
   /** The token is repeated with each of them. */

@@ -140,7 +140,8 @@ function setDeadline(call: Call, argv: Argv, unit: TimeUnit): void {
     call.propagate(['DEL', key.own()])
   } else {
     db.setExpireAt(key, expireAt)
-    call.propagate(['PEXPIREAT', key.own(), String(expireAt), ...ownFrom(argv, 3)])
+    const isAbsolute = !unit.relative && unit.ms === 1
+    if (!isAbsolute) call.propagate(['PEXPIREAT', key.own(), String(expireAt), ...ownFrom(argv, 3)])
   }
   reply.integer(1)
 }
