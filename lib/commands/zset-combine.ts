@@ -37,7 +37,11 @@ const STORE_KEYS: KeyPositions = {
   first: 1,
   last: 1,
   step: 1,
-  find: (argv) => [1, ...keysAfterCount(argv, 2)],
+  find(argv) {
+    const sources = keysAfterCount(argv, 2)
+    // Without those the destination is no key either: the command refuses itself wherever it is sent.
+    return sources.length === 0 ? [] : [1, ...sources]
+  },
   specs: [
     { flags: ['OW', 'update'], begin: 1, last: 0, step: 1 },
     { flags: ['RO', 'access'], begin: 2, counted: true },

@@ -54,7 +54,8 @@ function handle(server: Server, client: Client, argv: Argv): void {
     if (refusal !== undefined) reject(server, client, entry, refusal)
     else if (mustWait(server, client, entry, argv)) return
     else if (client.multi !== undefined && !NOT_QUEUED.has(entry.fullName)) {
-      client.multi.queue.push({ entry, argv: keepArgv(argv) })
+      // What cannot succeed any more is not kept, and EXEC is routed by what is.
+      if (!client.multi.aborted && !client.watchBroken) client.multi.queue.push({ entry, argv: keepArgv(argv) })
       reply.simple('QUEUED')
     } else execute(server, client, entry, argv)
     if (client.asking && client.multi === undefined && entry.fullName !== 'asking') client.asking = false
@@ -227,7 +228,7 @@ function elsewhere(server: Server, client: Client, entry: CommandEntry, argv: Ar
   if (entry.fullName !== 'exec')
     return entry.command.keys === undefined ? undefined : route(cluster.view, db, client, entry, argv)
   const { multi } = client
-  if (multi === undefined || multi.aborted) return undefined
+  if (multi === undefined) return undefined
   const refusal = routeAll(cluster.view, db, client, multi.queue)
   if (refusal !== undefined) server.discardTransaction(client)
   return refusal

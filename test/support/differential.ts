@@ -1,93 +1,18 @@
 /** Random requests to a redis-server and to a server of ours: the replies have to be the same, byte by byte where the passing of
  *  time and the order of keys allow it. */
 import assert from 'node:assert/strict'
-import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { type Client, connect } from './client.ts'
 import { InProcess, type Wired } from './inprocess.ts'
 import { type Server, startServer } from './process.ts'
-import { type Argument, decode, encode, ReplyError, type Value } from './resp.ts'
+import { CLOCK_TOLERANCE_MS, checkReplies, type Request } from './replies.ts'
+import { type Argument, encode } from './resp.ts'
 import { commandsOf, StreamTap, type Words } from './stream-tap.ts'
 
-export type Request = readonly Argument[]
+export type { Request } from './replies.ts'
 
-/** The clocks of two servers are read at slightly different moments. */
-const CLOCK_TOLERANCE_MS = 3000
-
-const isNumber = (value: Value | undefined): value is number => typeof value === 'number'
-
-/** Ours are not kept exactly beyond 2^53 ms; by 9 * 10^15 (year 287000) nobody waits for the difference. */
-const FAR_MS = 9e15
-
-const near =
-  (unitMs: number) =>
-  (ours: Value, theirs: Value): boolean => {
-    if (!isNumber(ours) || !isNumber(theirs) || ours < 0 !== theirs < 0) return false
-    const [a, b] = [ours, theirs].map((value) => Math.min(value * unitMs, FAR_MS)) as [number, number]
-    return Math.abs(a - b) <= CLOCK_TOLERANCE_MS
-  }
-
-/** Equal, arrays and maps regardless of their order. */
-function sameMembers(ours: Value, theirs: Value): boolean {
-  const canonical = (value: Value): string => {
-    if (value instanceof Map) return canonical([...value])
-    return Array.isArray(value) ? `[${value.map(canonical).sort().join()}]` : JSON.stringify(plain(value))
-  }
-  return canonical(ours) === canonical(theirs)
-}
-
-const plain = (value: Value): unknown => (value instanceof ReplyError ? { error: value.message } : value)
-
-/** Equal, moments and the time since them left out: of consumers, and of what is pending for them. */
-function sameButTimes(ours: Value, theirs: Value): boolean {
-  const timeless = (value: Value): unknown => {
-    const items = value instanceof Map ? [...value].flat() : value
-    if (!Array.isArray(items)) return plain(value)
-    return items.map((item: Value, i) => (isTime(items, i) ? 'a time' : timeless(item)))
-  }
-  return JSON.stringify(timeless(ours)) === JSON.stringify(timeless(theirs))
-}
-
-/** A Unix time, `idle` and its value, or the third of the four words about a pending entry. */
-const isTime = (items: readonly Value[], i: number): boolean =>
-  isNumber(items[i]) && (items[i] > 1e12 || items[i - 1] === 'idle' || (i === 2 && items.length === 4))
-
-const sameKind = (ours: Value, theirs: Value): boolean =>
-  typeof ours === typeof theirs && (ours === null) === (theirs === null)
-/** As many elements, whichever they are. */
-const sameShape = (ours: Value, theirs: Value): boolean =>
-  Array.isArray(ours) && Array.isArray(theirs)
-    ? ours.length === theirs.length && ours.every((value, i) => sameShape(value, theirs[i] as Value))
-    : sameKind(ours, theirs)
-
-type Leniency = (ours: Value, theirs: Value) => boolean
-
-/** Replies that may differ, and how far. */
-const LENIENT: ReadonlyMap<string, Leniency> = new Map([
-  ['ttl', near(1000)],
-  ['pttl', near(1)],
-  ['expiretime', near(1000)],
-  ['pexpiretime', near(1)],
-  ['keys', sameMembers],
-  ['scan', sameMembers],
-  ['hgetall', sameMembers],
-  ['hkeys', sameMembers],
-  ['hvals', sameMembers],
-  ['hscan', sameMembers],
-  ['hrandfield', sameShape],
-  ['smembers', sameMembers],
-  ['sscan', sameMembers],
-  ['sinter', sameMembers],
-  ['sunion', sameMembers],
-  ['sdiff', sameMembers],
-  ['spop', sameMembers],
-  ['srandmember', sameShape],
-  ['zscan', sameMembers],
-  ['zrandmember', sameShape],
-  ['randomkey', sameKind],
-  ['xpending', sameButTimes],
-  ['xinfo', sameButTimes],
-])
+/** How many requests go before, so that whatever a sequence that failed has left open ends. */
+const PREPARATION = 3
 
 export class Differential {
   readonly #redis: Server
@@ -114,18 +39,10 @@ export class Differential {
 
   /** Sends the requests to both servers, empty at first, and compares each pair of replies. */
   async compare(requests: readonly Request[], protocol: 2 | 3 = 2): Promise<void> {
-    // Whatever a sequence that failed has left open ends here.
     const all: Request[] = [['RESET'], ['HELLO', protocol], ['FLUSHALL'], ...requests]
     const theirs = await Promise.all(all.map((request) => this.#theirs.raw(encode(request))))
-    const queued: string[] = []
-    for (const [i, request] of all.entries()) {
-      const ours = this.#ours.raw(encode(request))
-      const name = nameOf(request)
-      if (i > 1 && !agree(ours, theirs[i]!, name === 'exec' ? inTransaction(queued) : LENIENT.get(name)))
-        assert.equal(ours.latin1Slice(), theirs[i]!.latin1Slice(), request.map(shown).join(' '))
-      if (ours.equals(QUEUED)) queued.push(name)
-      else if (name === 'exec' || name === 'discard') queued.length = 0
-    }
+    const ours = all.map((request) => this.#ours.raw(encode(request)))
+    checkReplies(requests, ours.slice(PREPARATION), theirs.slice(PREPARATION))
   }
 
   /** As `compare`, of random sequences in either protocol. */
@@ -161,31 +78,6 @@ export class Differential {
   }
 }
 
-const QUEUED = Buffer.from('+QUEUED\r\n')
-
-const nameOf = (request: Request): string => String(request[0]).toLowerCase()
-
-/** Whether two replies are the same, or as near as `lenient` wants them. */
-function agree(ours: Buffer, theirs: Buffer, lenient: Leniency | undefined): boolean {
-  if (ours.equals(theirs)) return true
-  const [a, b] = [decode(ours, 0)?.value, decode(theirs, 0)?.value]
-  return lenient !== undefined && a !== undefined && b !== undefined && lenient(a, b)
-}
-
-const sameValue: Leniency = (ours, theirs) => isDeepStrictEqual(plain(ours), plain(theirs))
-
-/** The replies of EXEC: each as that of its own command. */
-const inTransaction =
-  (names: readonly string[]): Leniency =>
-  (ours, theirs) =>
-    Array.isArray(ours) &&
-    Array.isArray(theirs) &&
-    ours.length === theirs.length &&
-    ours.every((value, i) => {
-      const other = theirs[i] as Value
-      return sameValue(value, other) || LENIENT.get(names[i]!)?.(value, other) === true
-    })
-
 /** Our words with deadlines as theirs, where the two are as close as two clocks are. */
 const byOneClock = (words: Words, theirs: Words | undefined): Words =>
   words.map((word, i) => {
@@ -193,9 +85,6 @@ const byOneClock = (words: Words, theirs: Words | undefined): Words =>
     const isInstant = /^\d{13}$/.test(word) && other !== undefined && /^\d{13}$/.test(other)
     return isInstant && Math.abs(Number(word) - Number(other)) <= CLOCK_TOLERANCE_MS ? other : word
   })
-
-const shown = (argument: Argument): string =>
-  JSON.stringify(Buffer.isBuffer(argument) ? argument.latin1Slice() : argument)
 
 /** Words an argument can be drawn from, or another grammar for it. */
 export type Slot = fc.Arbitrary<Argument> | string

@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import type { ArgumentDoc, Command, Group } from '../../lib/commands/define.ts'
 import type { CommandEntry } from '../../lib/commands/table.ts'
-import { type Request, someInteger } from './differential.ts'
+import { someInteger } from './differential.ts'
+import type { Request } from './replies.ts'
 import type { Argument } from './resp.ts'
 
 /** Keys of each kind, so that commands meet values of their type more often than not. */
