@@ -2,91 +2,38 @@
  *  what a node would keep on disk is kept as text; everything else of a node is as little as its core can notice. Equal
  *  seeds and equal calls give equal worlds. */
 import { assert } from '../../lib/base/assert.ts'
-import { type Millis, type NodeId, type Offset, SLOT_COUNT } from '../../lib/base/brand.ts'
+import { type Millis, SLOT_COUNT } from '../../lib/base/brand.ts'
 import { type Random, seededRandom } from '../../lib/base/random.ts'
+import { encode } from '../codec.ts'
 import type { Effect } from '../effect.ts'
 import type { Answer, Event, Operation } from '../event.ts'
 import { readNodesConf, writeNodesConf } from '../nodes-conf.ts'
-import { type Cluster, type ClusterNode, type ClusterOptions, createCluster, type LocalFacts } from '../state.ts'
+import { type Cluster, type ClusterNode, type ClusterOptions, createCluster } from '../state.ts'
 import { step } from '../step.ts'
-import {
-  canReach,
-  createNetwork,
-  cut,
-  type Delay,
-  dial,
-  drop,
-  type Host,
-  hangUp,
-  heal,
-  type Network,
-  send,
-} from './network.ts'
+import { whyNotConverged } from './convergence.ts'
+import { type Care, losePower, loseProcess, newest, save } from './disk.ts'
+import { addHost, createNetwork, cut, type Delay, dial, drop, hangUp, heal, type Network, send } from './network.ts'
+import { createNodeParts, type NodeParts, SIM_OPTIONS, type SimNode } from './node.ts'
+import { flush, follow, lead, replicate, stop, write } from './replication.ts'
 import { createSchedule, type Schedule } from './schedule.ts'
 
 const TICK_MS = 100
 /** Where virtual time begins: well after zero, which means "never" in the core. */
 const BEGINNING = 1_700_000_000_000 as Millis
 
-/** The options of a simulated node where a test does not say otherwise. */
-export const SIM_OPTIONS: ClusterOptions = {
-  nodeTimeoutMs: 2000,
-  port: 7000,
-  tlsPort: 0,
-  clusterPort: 0,
-  tlsCluster: false,
-  announceIp: '',
-  announcePort: 0,
-  announceTlsPort: 0,
-  announceBusPort: 0,
-  announceHostname: '',
-  announceHumanNodename: '',
-  announceClientIpv4: '',
-  announceClientIpv6: '',
-  preferredEndpointType: 'ip',
-  requireFullCoverage: true,
-  allowReadsWhenDown: false,
-  allowPubsubshardWhenDown: true,
-  replicaValidityFactor: 10,
-  replicaNoFailover: false,
-  allowReplicaMigration: true,
-  migrationBarrier: 1,
-  linkSendbufLimit: 0,
-  pingIntervalMs: 0,
-  blacklistTtlSec: 60,
-  replPingReplicaPeriodSec: 10,
-}
-
-/** One node: its core, and the little of a server around it. Tests may change `facts`, `options` and `keys`. */
-export interface SimNode extends Host {
-  readonly index: number
-  alive: boolean
-  cluster: Cluster
-  readonly options: ClusterOptions
-  readonly facts: LocalFacts
-  /** Keys by slot. */
-  readonly keys: Map<number, number>
-  /** The nodes.conf text last saved; '' before the first save. */
-  disk: string
-  /** Whom it replicates, as its last `follow` said. */
-  following: NodeId | undefined
-  /** Its replication stalls: the offset stays where it is, though the link is up. */
-  heldBack: boolean
-  pausedUntil: number
-  readonly log: string[]
-  /** Channel messages that came over the bus, as text. */
-  readonly published: string[]
-  /** Counts restarts: what was scheduled for an earlier life does not happen. */
-  life: number
-}
-
 export interface WorldInit {
   readonly seed: number
   readonly nodes: number
   readonly options?: Partial<ClusterOptions>
   readonly delay?: Delay
-  /** Sees every step of every node. */
+  /** Sees every step of every node, before its effects are carried out. */
   readonly watch?: (node: SimNode, event: Event, effects: readonly Effect[]) => void
+  /** Sees every frame that leaves. */
+  readonly tap?: (node: SimNode, bytes: Buffer) => void
+  /** The nodes.conf each node starts from; a node without one is new. */
+  readonly confs?: readonly string[]
+  /** Whose nodes.conf is kept; of a node that will not crash nobody reads it. All, if left out. */
+  readonly keepsDisk?: (index: number) => boolean
 }
 
 export function createWorld(init: WorldInit): World {
@@ -99,19 +46,30 @@ export class World {
   readonly schedule: Schedule
   readonly network: Network
   readonly nodes: readonly SimNode[]
-  private readonly watch: WorldInit['watch']
+  private readonly init: WorldInit
+  private writes = 0
 
   constructor(init: WorldInit) {
+    this.init = init
     this.seed = init.seed
     this.random = seededRandom(init.seed)
     this.schedule = createSchedule(BEGINNING)
     this.network = createNetwork(this.schedule, this.random, init.delay ?? { minMs: 0.2, maxMs: 2 })
-    this.watch = init.watch
     this.nodes = Array.from({ length: init.nodes }, (_, i) => this.addNode(i, { ...SIM_OPTIONS, ...init.options }))
   }
 
   get now(): Millis {
     return Math.floor(this.schedule.now) as Millis
+  }
+
+  /** Milliseconds since the world began. */
+  get age(): number {
+    return this.schedule.now - BEGINNING
+  }
+
+  /** What a node's own clock says. */
+  timeOf(node: SimNode): Millis {
+    return Math.floor(this.schedule.now + node.clockAheadMs) as Millis
   }
 
   /** Lets time pass. */
@@ -130,6 +88,13 @@ export class World {
     return this.schedule.now - start
   }
 
+  /** A node by its number. */
+  node(i: number): SimNode {
+    const node = this.nodes[i]
+    assert(node, `node ${i} of the world`)
+    return node
+  }
+
   /** The core of a node. */
   cluster(i: number): Cluster {
     return this.node(i).cluster
@@ -140,7 +105,7 @@ export class World {
     return this.cluster(i).nodes.get(this.cluster(j).myself.id)
   }
 
-  /** Runs a CLUSTER command on a node. */
+  /** Runs a CLUSTER command on a node that is awake. */
   operate(i: number, operation: Operation): Answer | undefined {
     const effects = this.deliver(this.node(i), { type: 'operator', operation })
     this.deliver(this.node(i), { type: 'turn-end' })
@@ -151,10 +116,14 @@ export class World {
 
   /** Node 0 meets all others; returns when everybody knows everybody. */
   meetAll(): void {
-    for (const node of this.nodes.slice(1)) {
-      this.operate(0, { name: 'meet', ip: node.ip, port: node.options.port, busPort: node.options.port + 10_000 })
-    }
+    for (const node of this.nodes.slice(1)) this.meet(0, node.index)
     this.until(() => this.nodes.every((node) => this.knowsEverybody(node.cluster)), 60_000)
+  }
+
+  /** CLUSTER MEET, said to node `i`. */
+  meet(i: number, j: number): Answer | undefined {
+    const { ip, options } = this.node(j)
+    return this.operate(i, { name: 'meet', ip, port: options.port, busPort: options.port + 10_000 })
   }
 
   /** Makes a cluster: the first `shards` nodes share the slots, the others replicate them in turn. */
@@ -171,45 +140,70 @@ export class World {
 
   /** Whether all living nodes are in state ok and agree on the owner of every slot and on everybody's role. */
   hasConverged(): boolean {
-    const living = this.nodes.filter((node) => node.alive).map((node) => node.cluster)
-    const first = living[0]
-    return living.every((c) => {
-      if (c.state !== 'ok' || !first) return false
-      if (!c.owners.every((owner, s) => owner?.id === first.owners[s]?.id)) return false
-      return living.every(({ myself }) => {
-        const row = c.nodes.get(myself.id)
-        return row?.role === myself.role && row.primary?.id === myself.primary?.id && row.health === 'ok'
-      })
-    })
+    return whyNotConverged(this.nodes) === undefined
   }
 
   /** Appends bytes to the stream of a primary; false when clients have to wait. */
   write(i: number, bytes: number): boolean {
-    const { facts, pausedUntil } = this.node(i)
-    if (this.now < pausedUntil) return false
-    facts.replicationOffset = (facts.replicationOffset + bytes) as Offset
+    const node = this.node(i)
+    if (this.timeOf(node) < node.pausedUntil) return false
+    write(node, this.writes++, bytes, this.schedule.now)
     return true
   }
 
-  /** A node stops at once; its disk stays. */
-  crash(i: number): void {
+  /** A node stops at once. Its disk stays; when the power fails with it, as far as it was synced. */
+  crash(i: number, how: 'process' | 'power' = 'process'): void {
+    this.replicateAll()
     const node = this.node(i)
     hangUp(this.network, node)
     node.alive = false
+    node.asleep = false
+    node.inbox.length = 0
     node.life++
+    if (how === 'power') losePower(node.disk, this.random)
+    else loseProcess(node.disk, this.random)
   }
 
   /** A crashed node starts from its nodes.conf. */
   restart(i: number): void {
     const node = this.node(i)
     assert(!node.alive, 'a node is restarted after a crash')
-    const init = { options: node.options, facts: node.facts, random: this.random, now: this.now }
-    node.facts.hasPrimaryTarget = false
-    node.following = undefined
+    stop(node)
     node.pausedUntil = 0
-    node.cluster = node.disk === '' ? createCluster(init) : readNodesConf(node.disk, init)
+    node.cluster = this.load(node, newest(node.disk))
     node.alive = true
     this.start(node)
+  }
+
+  /** The core of a node that starts from this nodes.conf; without any text it is a new one. */
+  load({ options, facts, clockAheadMs }: NodeParts, text: string): Cluster {
+    const now = Math.floor(this.schedule.now + clockAheadMs) as Millis
+    const init = { options, facts, random: this.random, now }
+    return text === '' ? createCluster(init) : readNodesConf(text, init)
+  }
+
+  /** The process of a node is stopped; its connections stay, and fill. */
+  pause(i: number): void {
+    this.replicateAll()
+    this.node(i).asleep = true
+  }
+
+  /** It goes on: first with its timers, then with what arrived meanwhile. */
+  resume(i: number): void {
+    const node = this.node(i)
+    if (!node.asleep) return
+    this.replicateAll()
+    node.asleep = false
+    node.upSince = this.schedule.now
+    this.deliver(node, { type: 'tick' })
+    for (const event of node.inbox.splice(0)) if (node.alive) this.deliver(node, event)
+  }
+
+  /** The clock of a node is set. */
+  jump(i: number, ms: number): void {
+    const node = this.node(i)
+    node.clockAheadMs += ms
+    node.upSince = this.schedule.now
   }
 
   /** Cuts the network between two nodes, in both directions. */
@@ -220,6 +214,7 @@ export class World {
 
   /** What node `i` sends no longer reaches node `j`. */
   cutOneWay(i: number, j: number): void {
+    this.replicateAll()
     cut(this.network, this.node(i), this.node(j))
   }
 
@@ -233,77 +228,64 @@ export class World {
     heal(this.network)
   }
 
-  /** Gives a node an event now and carries out its effects. */
+  /** Gives a node an event now and carries out its effects. One that sleeps gets it later. */
   deliver(node: SimNode, event: Event): readonly Effect[] {
-    this.refreshFacts(node)
-    const effects = step(node.cluster, event, this.now)
-    this.watch?.(node, event, effects)
+    if (node.asleep) {
+      node.inbox.push(event)
+      return []
+    }
+    const now = this.timeOf(node)
+    replicate(this.network, node, this.schedule.now, now)
+    const effects = step(node.cluster, event, now)
+    this.init.watch?.(node, event, effects)
     for (const effect of effects) this.perform(node, effect)
     return effects
   }
 
-  private node(i: number): SimNode {
-    const node = this.nodes[i]
-    assert(node, `node ${i} of the world`)
-    return node
-  }
-
   private addNode(index: number, options: ClusterOptions): SimNode {
-    const keys = new Map<number, number>()
-    const facts = createFacts(keys)
-    const node: SimNode = {
-      index,
-      ip: `10.0.${index >> 8}.${(index & 255) + 1}`,
-      alive: true,
-      cluster: createCluster({ options, facts, random: this.random, now: this.now }),
-      options,
-      facts,
-      keys,
-      disk: '',
-      following: undefined,
-      heldBack: false,
-      pausedUntil: 0,
-      log: [],
-      published: [],
-      life: 0,
+    const parts = createNodeParts(index, options)
+    parts.disk.safe = this.init.confs?.[index] ?? ''
+    const node: SimNode = Object.assign(parts, {
+      cluster: this.load(parts, parts.disk.safe),
       allocateLinkId: () => node.cluster.nextLinkId++,
-      deliver: (event) => void this.deliver(node, event),
-    }
-    this.network.hosts.push(node)
+      deliver: (event: Event) => void this.deliver(node, event),
+    })
+    addHost(this.network, node)
     this.start(node)
     return node
   }
 
   private start(node: SimNode): void {
+    const { life } = node
+    node.startedAt = this.schedule.now
+    node.upSince = this.schedule.now
     this.schedule.after(0, () => {
-      if (node.alive) this.deliver(node, { type: 'options-changed' })
+      if (node.alive && node.life === life) this.deliver(node, { type: 'options-changed' })
     })
-    this.tickLater(node, this.random.below(TICK_MS), node.life)
+    this.tickLater(node, this.random.below(TICK_MS), life)
   }
 
   private tickLater(node: SimNode, delayMs: number, life: number): void {
     this.schedule.after(delayMs, () => {
       if (!node.alive || node.life !== life) return
-      this.deliver(node, { type: 'tick' })
+      if (!node.asleep) this.deliver(node, { type: 'tick' })
       this.tickLater(node, TICK_MS, life)
     })
   }
 
-  /** Replication in one line: while the primary can be reached, a replica is where its primary is. */
-  private refreshFacts(node: SimNode): void {
-    const { facts, following } = node
-    const primary = this.nodes.find(({ cluster }) => cluster.myself.id === following)
-    facts.primaryLinkUp =
-      primary !== undefined && canReach(this.network, node, primary) && canReach(this.network, primary, node)
-    if (!facts.primaryLinkUp || !primary) return
-    facts.primaryLastSeenAt = this.now
-    if (!node.heldBack) facts.replicationOffset = primary.facts.replicationOffset
+  private replicateAll(): void {
+    for (const node of this.nodes) {
+      if (node.alive) replicate(this.network, node, this.schedule.now, this.timeOf(node))
+    }
   }
 
   private perform(node: SimNode, effect: Effect): void {
     switch (effect.type) {
       case 'save':
-        node.disk = writeNodesConf(node.cluster)
+        this.save(node, effect.fsync ? 'synced' : 'written')
+        break
+      case 'save-later':
+        this.save(node, 'later')
         break
       case 'connect':
         dial(this.network, node, effect.link, effect.ip)
@@ -312,21 +294,19 @@ export class World {
         drop(this.network, node, effect.link)
         break
       case 'send':
-        for (const link of effect.links) send(this.network, node, link, effect.message)
+        this.send(node, effect)
         break
       case 'follow':
-        node.following = effect.primary
-        node.facts.hasPrimaryTarget = true
+        follow(node, effect.primary, this.at(effect.ip), this.timeOf(node))
         break
       case 'lead':
-        node.following = undefined
-        node.facts.hasPrimaryTarget = false
+        lead(node)
         break
       case 'purge':
         for (const s of effect.slots) node.keys.delete(s)
         break
       case 'flush':
-        node.keys.clear()
+        flush(node)
         break
       case 'pause-writes':
         node.pausedUntil = effect.until
@@ -348,6 +328,21 @@ export class World {
     }
   }
 
+  private send(node: SimNode, effect: Extract<Effect, { type: 'send' }>): void {
+    const bytes = encode(effect.message)
+    this.init.tap?.(node, bytes)
+    const frame = { bytes, message: undefined }
+    for (const link of effect.links) send(this.network, node, link, frame)
+  }
+
+  private save(node: SimNode, care: Care): void {
+    if (this.init.keepsDisk?.(node.index) !== false) save(node.disk, writeNodesConf(node.cluster), care)
+  }
+
+  private at(ip: string): SimNode | undefined {
+    return this.nodes.find((node) => node.ip === ip)
+  }
+
   private knowsEverybody(c: Cluster): boolean {
     if (c.nodes.size !== this.nodes.length) return false
     return [...c.nodes.values()].every((node) => node === c.myself || (!node.handshake && node.outbound?.up))
@@ -356,20 +351,9 @@ export class World {
 
 /** The slots of shard `i` of `shards`, as even as can be. */
 export function slotsOfShard(i: number, shards: number): number[] {
-  const first = Math.ceil((i * SLOT_COUNT) / shards)
-  const end = Math.ceil(((i + 1) * SLOT_COUNT) / shards)
-  return Array.from({ length: end - first }, (_, k) => first + k)
+  const first = firstSlotOf(i, shards)
+  return Array.from({ length: firstSlotOf(i + 1, shards) - first }, (_, k) => first + k)
 }
 
-function createFacts(keys: Map<number, number>): LocalFacts {
-  return {
-    replicationOffset: 0 as Offset,
-    primaryLinkUp: false,
-    hasPrimaryTarget: false,
-    primaryLastSeenAt: 0 as Millis,
-    loading: false,
-    keysInSlot: (slot) => keys.get(slot) ?? 0,
-    keyCount: () => [...keys.values()].reduce((sum, n) => sum + n, 0),
-    bufferedOn: () => 0,
-  }
-}
+/** The first of them. */
+export const firstSlotOf = (i: number, shards: number): number => Math.ceil((i * SLOT_COUNT) / shards)

@@ -1,6 +1,7 @@
 /** The verbs of the `rookery` executable. */
 import { Command, InvalidArgumentError } from 'commander'
 import { runServer } from './server.ts'
+import { type SimOptions, sim } from './sim.ts'
 import { type UpOptions, up } from './up.ts'
 import { VERSION } from './version.ts'
 
@@ -30,6 +31,18 @@ function program(): Command {
     .option('--dir <folder>', 'where the nodes keep their data', '.rookery')
     .option('--node-timeout <ms>', 'cluster-node-timeout', count(1), 5000)
     .action((options: UpOptions) => up(options))
+  rookery
+    .command('sim')
+    .description('run whole clusters in virtual time: one seed as a story, or many as fast as can be')
+    .option('--seed <n>', 'the seed to tell', count(0), 1)
+    .option('--only <numbers>', 'of its faults these only, by number: 0,3,4')
+    .option('--timeline', 'tell what happened even if all went well')
+    .option('--seeds <n>', 'run so many seeds and count violations', count(1))
+    .option('--from <n>', 'the first of them', count(0), 1)
+    .option('--jobs <n>', 'threads to run them in', count(1))
+    .option('--nodes <n>', 'nodes of each cluster (drawn from the seed if left out)', count(2))
+    .option('--minutes <n>', 'how long things go wrong (drawn from the seed if left out)', count(1))
+    .action((options: SimOptions) => sim(options))
   return rookery
 }
 

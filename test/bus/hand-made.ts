@@ -3,7 +3,7 @@
 import type { Effect } from '../../bus/effect.ts'
 import type { Body, Header, Message } from '../../bus/message.ts'
 import { buildHeader } from '../../bus/send.ts'
-import { SIM_OPTIONS } from '../../bus/sim/world.ts'
+import { SIM_OPTIONS } from '../../bus/sim/node.ts'
 import { bindSlot } from '../../bus/slots.ts'
 import {
   type Cluster,
@@ -21,13 +21,13 @@ import { seededRandom } from '../../lib/base/random.ts'
 /** The instant at which hand-made clusters begin. */
 export const NOW = 1_700_000_000_000 as Millis
 
-/** The id made of one repeated letter. */
+/** An id of one letter or digit, forty times: ids compare as their letters do. */
 export const id = (letter: string): NodeId => nodeId(letter.repeat(40))
 
 export type Facts = { -readonly [K in keyof LocalFacts]: LocalFacts[K] }
 
-/** Facts of a node without keys; tests change them as they like. */
-export const makeFacts = (): Facts => ({
+/** Facts of a node without keys, but for what a test says; it may change them as it likes. */
+export const makeFacts = (fields: Partial<Facts> = {}): Facts => ({
   replicationOffset: 0 as Offset,
   primaryLinkUp: true,
   hasPrimaryTarget: true,
@@ -36,6 +36,7 @@ export const makeFacts = (): Facts => ({
   keysInSlot: () => 0,
   keyCount: () => 0,
   bufferedOn: () => 0,
+  ...fields,
 })
 
 /** A core whose own id is forty times `m`. */

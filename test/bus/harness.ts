@@ -5,18 +5,18 @@ import type { Event, Operation } from '../../bus/event.ts'
 import { MESSAGE_FLAGS, NODE_FLAGS, SLOT_BYTES } from '../../bus/layout.ts'
 import { acceptLink, attachInbound, openLink } from '../../bus/links.ts'
 import type { Body, BodyType, Extension, GossipEntry, Header, Message, PingType } from '../../bus/message.ts'
-import { SIM_OPTIONS } from '../../bus/sim/world.ts'
+import { SIM_OPTIONS } from '../../bus/sim/node.ts'
 import { addSlot, bindSlot } from '../../bus/slots.ts'
 import { type Cluster, type ClusterNode, type ClusterOptions, createCluster, createNode } from '../../bus/state.ts'
 import { step } from '../../bus/step.ts'
 import { addNode, setReplicaOf } from '../../bus/table.ts'
-import type { Epoch, Millis, NodeId, Offset } from '../../lib/base/brand.ts'
+import type { Epoch, Millis, NodeId } from '../../lib/base/brand.ts'
 import { seededRandom } from '../../lib/base/random.ts'
+import { type Facts, id, makeFacts } from './hand-made.ts'
 
 export const START = 1_000_000 as Millis
 
-/** An id of one letter or digit, forty times: ids compare as their letters do. */
-export const id = (letter: string): NodeId => letter.repeat(40) as NodeId
+export { id }
 
 /** A bitmap of these slots. */
 export function bitmap(...slots: number[]): Uint8Array {
@@ -31,23 +31,18 @@ export interface Bench {
   /** Keys by slot. */
   readonly keys: Map<number, number>
   /** Facts a test may change. */
-  readonly facts: { -readonly [K in keyof Cluster['facts']]: Cluster['facts'][K] }
+  readonly facts: Facts
   now: Millis
 }
 
 /** A node alone, called `letter`, at time START. Its state is settled: a first evaluation is long ago. */
 export function bench(letter = 'm', options: Partial<ClusterOptions> = {}): Bench {
   const keys = new Map<number, number>()
-  const facts = {
-    replicationOffset: 0 as Offset,
-    primaryLinkUp: true,
-    hasPrimaryTarget: true,
+  const facts = makeFacts({
     primaryLastSeenAt: START,
-    loading: false,
-    keysInSlot: (s: number) => keys.get(s) ?? 0,
+    keysInSlot: (s) => keys.get(s) ?? 0,
     keyCount: () => [...keys.values()].reduce((sum, n) => sum + n, 0),
-    bufferedOn: () => 0,
-  }
+  })
   const all = { ...SIM_OPTIONS, requireFullCoverage: false, ...options }
   const c = createCluster({ options: all, facts, random: seededRandom(1), now: START, id: id(letter) })
   c.firstCheckAt = 1 as Millis
@@ -183,8 +178,9 @@ export const sent = (effects: readonly Effect[], type: BodyType): Sent[] =>
 export const of = <T extends Effect['type']>(effects: readonly Effect[], type: T): Extract<Effect, { type: T }>[] =>
   effects.filter((effect): effect is Extract<Effect, { type: T }> => effect.type === type)
 
-/** How a step asked to save: 'no', 'save' or 'fsync'. */
-export function saved(effects: readonly Effect[]): 'no' | 'save' | 'fsync' {
+/** How a step asked to save. */
+export function saved(effects: readonly Effect[]): Cluster['unsaved'] {
+  if (effects.some(({ type }) => type === 'save-later')) return 'later'
   const first = effects[0]
   return first?.type === 'save' ? (first.fsync ? 'fsync' : 'save') : 'no'
 }

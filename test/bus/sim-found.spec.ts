@@ -1,0 +1,36 @@
+/** Seeds that found real faults, kept: each with its plan shrunk to the faults that were needed, and a sentence on what was
+ *  wrong. The plan is written out, so that a change of how plans are drawn does not change what is tested. */
+import assert from 'node:assert/strict'
+import type { Plan } from '../../bus/sim/plan.ts'
+import { runTrial } from '../../bus/sim/trial.ts'
+import { CROSSING_NEWS, FOREIGN_DATA, FORGET_TWICE, LAST_WORDS, LOST_IMPORT } from './sim-plans.ts'
+
+/** Runs a plan that once broke a rule. */
+function expectNoViolation(plan: Plan): void {
+  const { violation, timeline } = runTrial(plan, { detailed: true })
+  assert.equal(violation, undefined, `${violation?.message}\n${timeline.join('\n')}`)
+}
+
+describe('faults the simulator found', function () {
+  this.timeout(60_000)
+
+  it('a replica that changed shards is not elected before it has the data of the new one (seed 780)', () => {
+    expectNoViolation(FOREIGN_DATA)
+  })
+
+  it('a replica follows on when its primary turned replica, whichever it heard of first, role or slots (seed 612)', () => {
+    expectNoViolation(CROSSING_NEWS)
+  })
+
+  it('nobody follows the primary that was just replaced because of what its heir said before (seed 10179)', () => {
+    expectNoViolation(LAST_WORDS)
+  })
+
+  it('FORGET begins the time of the blacklist, also where the news came before the order (seed 10092)', () => {
+    expectNoViolation(FORGET_TWICE)
+  })
+
+  it('a slot that was imported is on disk before its old owner lets go (seed 22318)', () => {
+    expectNoViolation(LOST_IMPORT)
+  })
+})

@@ -1,0 +1,104 @@
+/** Fault plans written out: what random plans seldom draw, or drew once and found a fault with. */
+import type { Plan } from '../../bus/sim/plan.ts'
+
+/** A quiet cluster of three shards with one replica each. */
+export const QUIET: Plan = {
+  seed: 1,
+  shards: 3,
+  replicas: 1,
+  spare: 0,
+  nodeTimeoutMs: 1000,
+  fastFailover: false,
+  replicaMigration: true,
+  clocksAheadMs: [],
+  maxDelayMs: 2,
+  chaosMs: 12_000,
+  faults: [],
+}
+
+/** A replica is given to another shard whose primary cannot be reached just then, and fails. */
+export const FOREIGN_DATA: Plan = {
+  ...QUIET,
+  seed: 780,
+  shards: 4,
+  nodeTimeoutMs: 1750,
+  replicaMigration: false,
+  faults: [
+    { atMs: 6786, type: 'isolate', who: { node: 3 }, way: 'both', forMs: 3490 },
+    { atMs: 9086, type: 'replicate', who: { replicaOf: 1, nth: 0 }, other: { primaryOf: 3 } },
+  ],
+}
+
+/** Two failovers of one shard so close together that news of both cross. */
+export const CROSSING_NEWS: Plan = {
+  ...QUIET,
+  seed: 612,
+  replicas: 2,
+  clocksAheadMs: [830, 0, 0, 1678, 0, 0, 0, 370, 0],
+  maxDelayMs: 60,
+  chaosMs: 8738,
+  faults: [
+    { atMs: 2247, type: 'reshard', slot: 54, fromShard: 2, to: { primaryOf: 2 }, gapMs: 153, steps: 4 },
+    { atMs: 2807, type: 'crash', who: { replicaOf: 0, nth: 0 }, power: false, forMs: undefined, torn: false },
+    { atMs: 3363, type: 'failover', who: { replicaOf: 1, nth: 0 }, mode: 'plain' },
+    { atMs: 4190, type: 'failover', who: { replicaOf: 2, nth: 1 }, mode: 'force' },
+    { atMs: 4196, type: 'failover', who: { replicaOf: 1, nth: 0 }, mode: 'takeover' },
+  ],
+}
+
+/** A voter reports a node and dies; much later another one alone suspects the same node. */
+export const STALE_REPORT: Plan = {
+  ...QUIET,
+  seed: 5,
+  faults: [
+    { atMs: 0, type: 'part', who: { node: 1 }, other: { node: 3 }, forMs: 2400 },
+    { atMs: 2200, type: 'crash', who: { node: 1 }, power: false, forMs: 9000, torn: false },
+    { atMs: 6500, type: 'part', who: { node: 0 }, other: { node: 3 }, forMs: 2600 },
+  ],
+}
+
+/** A primary dies, and the winner's offset, told while it was a replica, arrives after the news that it won. */
+export const LAST_WORDS: Plan = {
+  ...QUIET,
+  seed: 10179,
+  replicas: 2,
+  nodeTimeoutMs: 1250,
+  fastFailover: true,
+  clocksAheadMs: [0, -630, 0, 161, -1173, 0, 0, 0, 0],
+  maxDelayMs: 10,
+  chaosMs: 13_538,
+  faults: [
+    { atMs: 381, type: 'crash', who: { primaryOf: 2 }, power: true, forMs: 461, torn: false },
+    { atMs: 1884, type: 'isolate', who: { primaryOf: 1 }, way: 'out', forMs: 1297 },
+    { atMs: 5147, type: 'crash', who: { node: 2 }, power: false, forMs: undefined, torn: true },
+  ],
+}
+
+/** An operator tells two nodes to forget a third, one of which had heard of it already. */
+export const FORGET_TWICE: Plan = {
+  ...QUIET,
+  seed: 10092,
+  shards: 4,
+  nodeTimeoutMs: 1250,
+  fastFailover: true,
+  clocksAheadMs: [1962, -1820, -1918, 0, 1024, 0, -519, 0],
+  chaosMs: 11_029,
+  faults: [
+    { atMs: 2561, type: 'crash', who: { replicaOf: 3, nth: 0 }, power: true, forMs: 5094, torn: false },
+    { atMs: 3685, type: 'forget', who: { node: 2 }, other: { node: 6 } },
+    { atMs: 5952, type: 'forget', who: { primaryOf: 1 }, other: { replicaOf: 2, nth: 0 } },
+  ],
+}
+
+/** A node that has the highest epoch already imports another slot, and loses power soon after
+ *  (seed 22318 drew it). */
+export const LOST_IMPORT: Plan = {
+  ...QUIET,
+  clocksAheadMs: [0, 0, 119, 0, 411, -174],
+  maxDelayMs: 10,
+  faults: [
+    { atMs: 618, type: 'reshard', slot: 83, fromShard: 0, to: { primaryOf: 2 }, gapMs: 172, steps: 4 },
+    { atMs: 6388, type: 'reshard', slot: 65, fromShard: 1, to: { primaryOf: 2 }, gapMs: 269, steps: 4 },
+    { atMs: 9457, type: 'crash', who: { node: 2 }, power: true, forMs: 1359, torn: false },
+  ],
+}
