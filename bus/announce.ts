@@ -28,17 +28,32 @@ export function announcedPorts(options: ClusterOptions): AnnouncedPorts {
 /** Brings our own row up to date with the options. Without an announced address the one peers reached us by stays. */
 export function refreshMyself(c: Cluster): void {
   const { options, myself } = c
-  const wanted = {
-    ...announcedPorts(options),
-    ip: options.announceIp || myself.ip,
+  const { port, otherPort, busPort } = announcedPorts(options)
+  const ip = options.announceIp || myself.ip
+  // Every tick of every node asks: compared field by field, before anything is built.
+  if (
+    myself.port === port &&
+    myself.otherPort === otherPort &&
+    myself.busPort === busPort &&
+    myself.ip === ip &&
+    myself.hostname === options.announceHostname &&
+    myself.humanName === options.announceHumanNodename &&
+    myself.clientIpv4 === options.announceClientIpv4 &&
+    myself.clientIpv6 === options.announceClientIpv6 &&
+    myself.noFailover === options.replicaNoFailover
+  ) {
+    return
+  }
+  Object.assign(myself, {
+    port,
+    otherPort,
+    busPort,
+    ip,
     hostname: options.announceHostname,
     humanName: options.announceHumanNodename,
     clientIpv4: options.announceClientIpv4,
     clientIpv6: options.announceClientIpv6,
     noFailover: options.replicaNoFailover,
-  }
-  const changed = (Object.keys(wanted) as (keyof typeof wanted)[]).some((key) => myself[key] !== wanted[key])
-  if (!changed) return
-  Object.assign(myself, wanted)
+  })
   needSave(c, 'save')
 }

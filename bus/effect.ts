@@ -10,6 +10,8 @@ import type { LinkId } from './state.ts'
 export type Effect =
   /** Rewrite nodes.conf; with `fsync` it must survive a power loss before the next effect is carried out. */
   | { readonly type: 'save'; readonly fsync: boolean }
+  /** Rewrite nodes.conf when there is time: it lacks only what others told us, and nothing that leaves depends on it. */
+  | { readonly type: 'save-later' }
   | { readonly type: 'connect'; readonly link: LinkId; readonly ip: string; readonly busPort: number }
   | { readonly type: 'drop'; readonly link: LinkId }
   /** One message to one or many links: encoded once. */

@@ -1,21 +1,27 @@
 /** Replica election: a replica whose primary failed asks all voters for its place, and a majority of them decides.
  *  Both sides are here, the asking and the granting. Each question "may I?" is a pure function whose answer is a reason,
  *  because operators ask the same questions. Specification: "Replica election and promotion". */
-import { type Epoch, type Millis, SLOT_COUNT } from '../lib/base/brand.ts'
+import type { Epoch, Millis } from '../lib/base/brand.ts'
 import { evaluateState } from './health.ts'
+import { noteVote, record } from './history.ts'
 import { MESSAGE_FLAGS } from './layout.ts'
 import type { Header, Message } from './message.ts'
 import { broadcastBody, broadcastPong, sendBody } from './send.ts'
-import { bindSlot, hasSlot, unbindSlot } from './slots.ts'
+import { findSlot, moveSlots } from './slots.ts'
 import { type Cluster, type ClusterNode, isVoter, quorum } from './state.ts'
-import { log, makePrimaryRow, needSave, resetManualFailover } from './table.ts'
+import { log, makePrimaryRow, needSave, resetManualFailover, trace } from './table.ts'
 
-/** FAIL must reach the voters before our request does, or they deny it: they would still see our primary working. */
+/** FAIL must reach the voters before our request does, or they deny it: they would still see our primary working. Who
+ *  broadcasts FAIL itself just before the request need not wait, because a link keeps the order (fast failover). */
 const FAIL_PROPAGATION_MS = 500
 /** Replicas that see FAIL at one instant must not all ask at one instant. */
 const DESYNC_MS = 500
 /** The lead a replica has over the next one with less data. */
 const RANK_STEP_MS = 1000
+/** Fast failover: how long we wait for the offset of a fellow replica that said nothing since our primary fell silent. */
+const RIVALS_SPEAK_MS = 200
+/** Fast failover: how long we let the election of each other failed primary go first, if nothing is heard of it. */
+const SHARD_STEP_MS = 200
 /** An unchanged reason for not failing over is logged this often. */
 const REPEAT_REASON_MS = 300_000
 /** A failover normally ends well within this time (and the node timeout) after FAIL; reasons before are no news. */
@@ -53,7 +59,11 @@ export function runElection(c: Cluster): void {
     return
   }
   const phase = electionPhase(c)
-  if ((phase === 'waiting-delay' || phase === 'request') && yieldToBetterReplicas(c)) return
+  trace(c, 'election', `${phase}: rank ${c.election.rank}, votes ${c.election.votes} of ${quorum(c)}`)
+  if (phase === 'waiting-delay' || phase === 'request') {
+    if (c.options.fastFailover) return adjustDelay(c)
+    if (yieldToBetterReplicas(c)) return
+  }
   PHASES[phase](c)
 }
 
@@ -92,35 +102,55 @@ export function electionPhase(c: Cluster): ElectionPhase {
   return votes >= quorum(c) ? 'won' : 'waiting-votes'
 }
 
-/** How many replicas of our primary have more data than we have and may fail over: the best has rank 0. */
+/** How many replicas of our primary have more data than we have and may fail over: the best has rank 0. With fast
+ *  failover no random wait separates two of one rank, so that between equals the smaller id goes first. */
 export function replicaRank(c: Cluster): number {
-  const rivals = c.myself.primary?.replicas ?? []
-  return rivals.filter((node) => node !== c.myself && !node.noFailover && node.offset > c.facts.replicationOffset)
+  const mine = c.facts.replicationOffset
+  const { fastFailover } = c.options
+  return rivals(c).filter(({ id, offset }) => offset > mine || (fastFailover && offset === mine && id < c.myself.id))
     .length
 }
 
 /** How long an election of this rank waits. A manual one waits for nothing: the primary stands still for it. */
 export function electionDelayMs(c: Cluster, rank: number): number {
   if (c.manual.endsAt > 0) return 0
-  return FAIL_PROPAGATION_MS + c.random.below(DESYNC_MS) + rank * RANK_STEP_MS
+  if (!c.options.fastFailover) return FAIL_PROPAGATION_MS + c.random.below(DESYNC_MS) + rank * RANK_STEP_MS
+  return rank * RANK_STEP_MS + electionsAhead(c) * SHARD_STEP_MS + (rivalsSpoke(c) ? 0 : RIVALS_SPEAK_MS)
+}
+
+/** Fast failover: tells our fellow replicas our offset while our primary is silent, each time it moved, so that all know
+ *  their ranks by the time it counts as failed. Called every tick. */
+export function shareOffset(c: Cluster): void {
+  const { primary } = c.myself
+  const isSilent = primary !== undefined && primary.pingSentAt !== 0 && !c.facts.primaryLinkUp
+  const offset = c.options.fastFailover && isSilent ? c.facts.replicationOffset : -1
+  if (offset === c.election.sharedOffset) return
+  c.election.sharedOffset = offset
+  if (isSilent) broadcastPong(c, 'shard')
 }
 
 /** Counts a vote; the caller then runs the election. Only a voter's counts, and only one given for this election. */
 export function countVote(c: Cluster, sender: ClusterNode, message: Message): void {
   if (!c.election.sent || !isVoter(sender) || message.header.currentEpoch < c.election.epoch) return
   c.election.votes++
+  c.election.voters.push(sender.id)
+  noteVote(c, { type: 'got', epoch: c.election.epoch, from: sender.id })
+  trace(c, 'election', `a vote by ${sender.id} for epoch ${c.election.epoch}`)
 }
 
 /** Answers a request for our vote, with a vote or with silence. The promise "one vote in an epoch" must survive a crash:
  *  it is on disk before the vote leaves. */
 export function grantVote(c: Cluster, sender: ClusterNode, message: Message): void {
   const refusal = whyNoVote(c, sender, message.header)
+  trace(c, 'election', `${sender.id} asks for our vote: ${refusal?.reason ?? 'granted'}`)
   if (refusal) {
     if (refusal.reason !== 'not-a-voter') {
+      noteVote(c, { type: 'refused', epoch: message.header.currentEpoch, to: sender.id, refusal })
       log(c, 'warning', `Failover auth denied to ${sender.id}: ${refusalText(refusal)}`)
     }
     return
   }
+  noteVote(c, { type: 'gave', epoch: c.currentEpoch, to: sender.id })
   sender.primary!.votedAt = c.now
   c.lastVoteEpoch = c.currentEpoch
   needSave(c, 'fsync')
@@ -149,19 +179,17 @@ export function whyNoVote(c: Cluster, sender: ClusterNode, request: Header): Vot
 
 /** Takes the place of our primary: its slots, under our config epoch, are ours from now on. The epoch must have been
  *  won, or taken by an operator's order, before. */
-export function promote(c: Cluster): void {
+export function promote(c: Cluster, cause: 'failure' | 'manual' | 'takeover'): void {
   const { myself } = c
   const old = myself.primary
+  const voters = cause === 'takeover' ? [] : c.election.voters
+  record(c, { type: 'promoted', old: old?.id, epoch: myself.configEpoch, cause, voters })
   makePrimaryRow(c, myself)
   c.effects.push({ type: 'lead' })
-  for (let s = 0; s < SLOT_COUNT; s++) {
-    if (c.owners[s] !== old) continue
-    unbindSlot(c, s)
-    bindSlot(c, myself, s)
-  }
+  if (old) moveSlots(c, old, myself)
   evaluateState(c)
   needSave(c, 'fsync')
-  broadcastPong(c, 'all')
+  broadcastPong(c, 'all', old) // whose clients wait, after a manual failover
   resetManualFailover(c)
   // Its votes are spent: should we be a replica again soon, they must not elect us once more.
   c.election.startAt = 0 as Millis
@@ -170,17 +198,60 @@ export function promote(c: Cluster): void {
 }
 
 /** How long one attempt may take to be won. */
-const electionTimeoutMs = (c: Cluster): number => Math.max(2 * c.options.nodeTimeoutMs, 2000)
+export const electionTimeoutMs = (c: Cluster): number => Math.max(2 * c.options.nodeTimeoutMs, 2000)
 
 function scheduleElection(c: Cluster): void {
   const rank = c.manual.endsAt > 0 ? 0 : replicaRank(c)
   const delayMs = electionDelayMs(c, rank)
-  Object.assign(c.election, { startAt: c.now + delayMs, rank, sent: false, votes: 0 })
+  Object.assign(c.election, { startAt: c.now + delayMs, scheduledAt: c.now, rank, sent: false, votes: 0 })
   const offset = c.facts.replicationOffset
   log(c, 'warning', `Start of election delayed for ${delayMs} milliseconds (rank #${rank}, offset ${offset}).`)
   // Our offset, for the others to rank themselves by while we all wait.
   broadcastPong(c, 'shard')
   if (delayMs === 0) requestVotes(c)
+}
+
+/** Fast failover: judges the delay anew by what was heard since, and asks for votes when it is over. */
+function adjustDelay(c: Cluster): void {
+  const { election } = c
+  const rank = replicaRank(c)
+  const startAt = (election.scheduledAt + electionDelayMs(c, rank)) as Millis
+  if (rank !== election.rank) {
+    const [verb, ms] =
+      startAt > election.startAt ? ['added', startAt - election.startAt] : ['removed', election.startAt - startAt]
+    log(c, 'warning', `Replica rank updated to #${rank}, ${verb} ${ms} milliseconds of delay.`)
+  }
+  Object.assign(election, { startAt, rank })
+  if (c.now >= startAt) requestVotes(c)
+  else explainDelay(c, 'waiting-delay')
+}
+
+/** The other replicas of our primary that may take its place. */
+function rivals(c: Cluster): ClusterNode[] {
+  const replicas = c.myself.primary?.replicas ?? []
+  return replicas.filter(
+    (node) => node !== c.myself && !node.noFailover && (!c.options.fastFailover || node.health !== 'fail'),
+  )
+}
+
+/** Whether every rival told its offset since our primary fell silent. The stream has ended: it will not grow any more. */
+function rivalsSpoke(c: Cluster): boolean {
+  const silentSince = c.myself.primary?.dataReceivedAt ?? 0
+  return rivals(c).every((node) => node.offsetAt > silentSince)
+}
+
+/** How many elections of other shards should go before ours: those of failed (or suspected) primaries with a smaller id
+ *  and a replica that can win. A voter has one vote in an epoch: were all to ask at once when many primaries fail at once,
+ *  the votes would be split among them, and bound for two node timeouts. A winner shows itself to all, which lets the next
+ *  go on at once. */
+export function electionsAhead(c: Cluster): number {
+  const ours = c.myself.primary
+  let ahead = 0
+  for (const node of c.nodes.values()) {
+    if (node.health === 'ok' || !isVoter(node) || node === ours || (ours && node.id > ours.id)) continue
+    if (node.replicas.some((replica) => replica.health === 'ok' && !replica.noFailover)) ahead++
+  }
+  return ahead
 }
 
 /** A better replica showed itself while we waited: then we wait longer, and true is returned. A worse one does not make
@@ -199,10 +270,13 @@ function yieldToBetterReplicas(c: Cluster): boolean {
  *  ask for it a second time. */
 function requestVotes(c: Cluster): void {
   c.currentEpoch = (c.currentEpoch + 1) as Epoch
-  Object.assign(c.election, { epoch: c.currentEpoch, sent: true, votes: 0 })
+  Object.assign(c.election, { epoch: c.currentEpoch, sent: true, votes: 0, voters: [] })
+  noteVote(c, { type: 'asked', epoch: c.currentEpoch })
   log(c, 'warning', `Starting a failover election for epoch ${c.currentEpoch}.`)
   needSave(c, 'fsync')
   c.stateDirty = true
+  const primary = c.myself.primary
+  if (c.options.fastFailover && primary?.health === 'fail') broadcastBody(c, { type: 'fail', node: primary.id })
   broadcastBody(c, { type: 'auth-req' }, c.manual.endsAt > 0 ? MESSAGE_FLAGS.forceAck : 0)
 }
 
@@ -212,32 +286,40 @@ function winElection(c: Cluster): void {
     c.myself.configEpoch = c.election.epoch
     log(c, 'warning', `configEpoch set to ${c.myself.configEpoch} after successful failover`)
   }
-  promote(c)
+  promote(c, c.manual.endsAt > 0 ? 'manual' : 'failure')
 }
 
-/** Data is too old when we heard nothing from the primary for so long that more than the failure itself went by unseen.
- *  The node timeout is free of charge: detecting the failure took that long. Whole seconds, as real servers count. */
+/** Data is too old when we heard nothing from the primary for so long that more than the failure itself went by unseen. */
 function dataIsTooOld(c: Cluster): boolean {
+  const { ageMs, limitMs } = dataAge(c)
+  return ageMs > limitMs
+}
+
+/** How old our data is, and how old it may be to be elected. The node timeout is free of charge: detecting the failure
+ *  took that long. Whole seconds, as real servers count. Data of another shard are as old as can be: a real server takes
+ *  the time of its last contact with the primary it had before, and may be elected with data of other slots. */
+export function dataAge(c: Cluster): { readonly ageMs: number; readonly limitMs: number } {
   const { nodeTimeoutMs, replicaValidityFactor, replPingReplicaPeriodSec } = c.options
-  if (replicaValidityFactor === 0) return false
-  const silentMs = (Math.floor(c.now / 1000) - Math.floor(c.facts.primaryLastSeenAt / 1000)) * 1000
+  const lastSeenAt = c.dataIsForeign ? 0 : c.facts.primaryLastSeenAt
+  const silentMs = (Math.floor(c.now / 1000) - Math.floor(lastSeenAt / 1000)) * 1000
   const ageMs = silentMs > nodeTimeoutMs ? silentMs - nodeTimeoutMs : silentMs
-  return ageMs > replPingReplicaPeriodSec * 1000 + nodeTimeoutMs * replicaValidityFactor
+  const limitMs = replPingReplicaPeriodSec * 1000 + nodeTimeoutMs * replicaValidityFactor
+  return { ageMs, limitMs: replicaValidityFactor === 0 ? Number.POSITIVE_INFINITY : limitMs }
 }
 
 /** Whether the request claims a slot that somebody owns by a higher config epoch than the requester's primary had: then
  *  what it knows is history, and it must learn before it may lead. */
 function staleSlot(c: Cluster, request: Header): VoteRefusal | undefined {
-  for (let s = 0; s < SLOT_COUNT; s++) {
+  const slot = findSlot(request.slots, c.unclaimed, (s) => {
     const owner = c.owners[s]
-    if (!owner || owner.configEpoch <= request.configEpoch) continue
-    if (!hasSlot(request.slots, s) || hasSlot(c.unclaimed, s)) continue
-    return { reason: 'stale-slot', slot: s, owned: owner.configEpoch, requested: request.configEpoch }
-  }
-  return undefined
+    return owner !== undefined && owner.configEpoch > request.configEpoch
+  })
+  if (slot === undefined) return undefined
+  return { reason: 'stale-slot', slot, owned: c.owners[slot]!.configEpoch, requested: request.configEpoch }
 }
 
-function refusalText(refusal: VoteRefusal): string {
+/** A refusal as the log says it. */
+export function refusalText(refusal: VoteRefusal): string {
   switch (refusal.reason) {
     case 'not-a-voter':
       return 'I have no vote'

@@ -1,9 +1,10 @@
 /** Epochs: the cluster's logical clock. `currentEpoch` is the highest anybody has shown us; the config epoch of a primary
  *  versions its claim on its slots, and two primaries must not keep the same one. */
 import type { Epoch } from '../lib/base/brand.ts'
+import { record } from './history.ts'
 import type { Header } from './message.ts'
 import type { Cluster, ClusterNode } from './state.ts'
-import { log, needSave } from './table.ts'
+import { log, needSave, needSaveLearned } from './table.ts'
 
 /** The highest epoch in sight: of the cluster, and of every node's configuration. */
 export function maxEpoch(c: Cluster): Epoch {
@@ -17,7 +18,7 @@ export function learnEpochs(c: Cluster, sender: ClusterNode, header: Header): vo
   if (header.currentEpoch > c.currentEpoch) c.currentEpoch = header.currentEpoch
   if (header.configEpoch <= sender.configEpoch) return
   sender.configEpoch = header.configEpoch
-  needSave(c, 'fsync')
+  needSaveLearned(c, 'fsync')
 }
 
 /** Takes a new config epoch without asking anybody, so that a configuration an operator forced (SETSLOT NODE, TAKEOVER,
@@ -28,6 +29,7 @@ export function bumpEpochWithoutConsensus(c: Cluster): boolean {
   if (c.myself.configEpoch !== 0 && c.myself.configEpoch === max) return false
   c.currentEpoch = (max + 1) as Epoch
   takeCurrentEpoch(c)
+  record(c, { type: 'epoch', epoch: c.currentEpoch, cause: 'operator' })
   log(c, 'warning', `New configEpoch set to ${c.myself.configEpoch}`)
   return true
 }
@@ -40,6 +42,7 @@ export function handleEpochCollision(c: Cluster, sender: ClusterNode): void {
   if (sender.configEpoch !== myself.configEpoch || sender.id <= myself.id) return
   c.currentEpoch = (c.currentEpoch + 1) as Epoch
   takeCurrentEpoch(c)
+  record(c, { type: 'epoch', epoch: c.currentEpoch, cause: 'collision', with: sender.id })
   log(c, 'verbose', `WARNING: configEpoch collision with node ${sender.id}. configEpoch set to ${myself.configEpoch}`)
 }
 

@@ -1,12 +1,18 @@
 /** Failure detection: PFAIL is what one node suspects, FAIL is what a majority of voters agreed on. */
 import type { NodeId } from '../lib/base/brand.ts'
-import { broadcastBody } from './send.ts'
+import { record } from './history.ts'
+import { broadcastBody, sendPongs } from './send.ts'
 import { type Cluster, type ClusterNode, isVoter, quorum } from './state.ts'
-import { log, needSave } from './table.ts'
+import { log, needSaveLearned, trace } from './table.ts'
 
 /** Reports older than this many node timeouts no longer count, and a primary that comes back after as many, and was not
  *  replaced, is taken back. */
 const VALIDITY_TIMEOUTS = 2
+/** To so many voters a new suspicion is told at once. In a larger cluster the replicas of the suspect, who are all told,
+ *  see the majority first; were every voter to tell every other, a failure would cost the square of their number. */
+const TOLD_VOTERS = 16
+/** So many voters, of those that see a majority at about the same time, tell everybody. */
+const HERALDS = 3
 
 /** Suspects a node that has an unanswered ping and has shown no other sign of life for a node timeout. Any data counts:
  *  a node too busy to answer pings but busy sending is not dead. */
@@ -15,10 +21,28 @@ export function suspectIfSilent(c: Cluster, node: ClusterNode): void {
   const silence = Math.min(c.now - node.pingSentAt, c.now - node.dataReceivedAt)
   if (silence <= c.options.nodeTimeoutMs) return
   log(c, 'debug', `*** NODE ${node.id} possibly failing`)
+  trace(c, 'gossip', `nothing from ${node.id} for ${silence} ms: possibly failing`)
   node.health = 'pfail'
   c.stateDirty = true
-  needSave(c, 'save')
+  needSaveLearned(c, 'save')
+  if (c.options.fastFailover && isVoter(c.myself)) {
+    c.pfailCount++
+    c.untold.push(node)
+  }
   markFailing(c, node) // ours may be the vote that was missing
+}
+
+/** Tells the suspicions of this step to those who can make something of them: the replicas of each suspect, and voters. A
+ *  pong does it, because every pong mentions whom we suspect, and it asks for no answer. */
+export function tellSuspicions(c: Cluster): void {
+  const suspects = c.untold.filter((node) => node.health === 'pfail')
+  c.untold = []
+  if (suspects.length === 0) return
+  const voters = [...c.nodes.values()].filter((node) => node !== c.myself && node.health === 'ok' && isVoter(node))
+  const first = voters.length > TOLD_VOTERS ? c.random.below(voters.length) : 0
+  const told = new Set(suspects.flatMap((node) => node.replicas))
+  for (let i = 0; i < Math.min(voters.length, TOLD_VOTERS); i++) told.add(voters[(first + i) % voters.length]!)
+  sendPongs(c, [...told])
 }
 
 /** Takes one voter's word about a node: that it is failing, or that it is not. */
@@ -31,6 +55,7 @@ export function noteReport(c: Cluster, node: ClusterNode, reporter: ClusterNode,
   if (!isVoter(reporter)) return
   if (!reports.has(reporter)) log(c, 'verbose', `Node ${reporter.id} reported node ${node.id} as not reachable.`)
   reports.set(reporter, c.now)
+  if (c.options.fastFailover) suspectIfSilent(c, node) // ours may have been due since the last tick
   markFailing(c, node)
 }
 
@@ -42,6 +67,13 @@ export function countReports(c: Cluster, node: ClusterNode): number {
   return node.failureReports.size
 }
 
+/** The voters that hold a node for failing at present: those whose report is recent, and ourselves. */
+export function reportersOf(c: Cluster, node: ClusterNode): NodeId[] {
+  countReports(c, node)
+  const reporters = [...node.failureReports.keys()].map(({ id }) => id)
+  return isVoter(c.myself) && node.health !== 'ok' ? [...reporters, c.myself.id] : reporters
+}
+
 /** PFAIL becomes FAIL once a majority of voters (primaries that own slots, ourselves included) report it.
  *  Agreement is weak, so it must at least be recent: reports older than two node timeouts do not count. Replicas do this
  *  too, without a vote of their own. */
@@ -49,8 +81,20 @@ export function markFailing(c: Cluster, node: ClusterNode): void {
   if (node.health !== 'pfail') return
   if (countReports(c, node) + (isVoter(c.myself) ? 1 : 0) < quorum(c)) return
   log(c, 'notice', `Marking node ${node.id} as failing (quorum reached).`)
+  const reporters = reportersOf(c, node)
+  record(c, { type: 'failed', node: node.id, reporters })
   setFail(c, node)
-  broadcastBody(c, { type: 'fail', node: node.id })
+  if (isHerald(c, node, reporters)) broadcastBody(c, { type: 'fail', node: node.id })
+}
+
+/** Whether we tell everybody of a FAIL. By redis-server's rules whoever sees the majority does: each of many nodes that
+ *  see it in one instant, about each of many that failed. With fast failover its own replicas do, who were told every
+ *  report and tell FAIL with their vote requests, and of the voters those with the smallest ids. Who is left out by
+ *  mistake comes to the same conclusion by gossip. */
+function isHerald(c: Cluster, node: ClusterNode, reporters: readonly NodeId[]): boolean {
+  if (!c.options.fastFailover || c.myself.primary === node) return true
+  if (!node.replicas.some((replica) => replica.health === 'ok')) return true
+  return isVoter(c.myself) && reporters.filter((id) => id < c.myself.id).length < HERALDS
 }
 
 /** A FAIL message: the sender saw the majority. It is believed at once and not passed on, the sender told everybody. */
@@ -58,6 +102,7 @@ export function receiveFail(c: Cluster, sender: ClusterNode, id: NodeId): void {
   const node = c.nodes.get(id)
   if (!node || node === c.myself || node.health === 'fail') return
   log(c, 'notice', `FAIL message received from ${sender.id} about ${id}`)
+  record(c, { type: 'declared-failed', node: id, by: sender.id })
   setFail(c, node)
 }
 
@@ -73,15 +118,16 @@ export function noteAlive(c: Cluster, node: ClusterNode): void {
       const why = 'is reachable again and nobody is serving its slots after some time.'
       log(c, 'notice', `Clear FAIL state for node ${node.id}: ${why}`)
     } else return
+    record(c, { type: 'recovered', node: node.id })
   }
   node.health = 'ok'
   c.stateDirty = true
-  needSave(c, 'save')
+  needSaveLearned(c, 'save')
 }
 
 function setFail(c: Cluster, node: ClusterNode): void {
   node.health = 'fail'
   node.failedAt = c.now
   c.stateDirty = true
-  needSave(c, 'save')
+  needSaveLearned(c, 'save')
 }

@@ -4,15 +4,17 @@ import { isNodeId, type Millis } from '../lib/base/brand.ts'
 import { countReports, noteReport, suspectIfSilent } from './failure.ts'
 import { adoptFlags } from './flags.ts'
 import { isBlacklisted, isHandshakeOver, moveNode } from './handshake.ts'
+import { record } from './history.ts'
 import { NODE_FLAGS } from './layout.ts'
-import { closeLink, openLink } from './links.ts'
+import { closeLink, forgetLink, openLink } from './links.ts'
 import type { GossipEntry } from './message.ts'
 import { sendPing } from './send.ts'
 import { type Cluster, type ClusterNode, createNode, type Link } from './state.ts'
-import { addNode, log, needSave, removeNode } from './table.ts'
+import { addNode, log, needSave, removeNode, trace } from './table.ts'
 
 /** Of how many nodes drawn at random the one we heard from least recently is pinged each second. */
 const PING_CANDIDATES = 5
+const TICK_MS = 100
 /** A pong time told by others may lie this far in our future: clocks differ a little. */
 const CLOCK_TOLERANCE_MS = 500
 
@@ -27,6 +29,20 @@ export function tendLinks(c: Cluster): void {
     if (isHandshakeOver(c, node)) removeNode(c, node)
     else if (!node.outbound && node.ip) openLink(c, node)
   }
+}
+
+/** A link is gone. Without fast failover that is all, and the next tick dials again. With it a link of ours that worked is
+ *  dialled again at once, and its node counts as pinged now: if the node is dead, its silence began here, and PFAIL comes
+ *  one node timeout after the last sign of life rather than up to 1.5. A dial that is refused proves nothing (the node may
+ *  be starting again), so that it only is repeated at the next tick; nor is a link that breaks as soon as it is up dialled
+ *  more often than that. */
+export function loseLink(c: Cluster, link: Link): void {
+  const { node, outbound, up } = link
+  forgetLink(c, link)
+  if (!c.options.fastFailover || !outbound || !up || c.now - link.createdAt < TICK_MS) return
+  if (!node || node.handshake || node.noAddress) return
+  if (node.pingSentAt === 0) node.pingSentAt = c.now
+  openLink(c, node)
 }
 
 /** Once a second: pings the least recently heard of a few nodes, so that every pair speaks now and then even in a
@@ -48,7 +64,10 @@ export function keepInTouch(c: Cluster): void {
   const half = c.options.nodeTimeoutMs / 2
   for (const node of c.nodes.values()) {
     if (node === c.myself || node.noAddress || node.handshake) continue
-    if (node.outbound && isStuck(c, node, node.outbound)) closeLink(c, node.outbound)
+    if (node.outbound && isStuck(c, node, node.outbound)) {
+      trace(c, 'gossip', `the link to ${node.id} is silent, it is dialled anew`)
+      closeLink(c, node.outbound)
+    }
     if (node.outbound && node.pingSentAt === 0 && c.now - node.pongReceivedAt > (c.options.pingIntervalMs || half)) {
       ping(c, node)
     } else if (c.manual.endsAt > 0 && c.manual.replica === node && c.myself.role === 'primary' && node.outbound) {
@@ -77,7 +96,8 @@ export function mergeGossip(c: Cluster, sender: ClusterNode | undefined, entries
     if (!isNodeId(entry.id)) continue
     const node = c.nodes.get(entry.id)
     if (node) mergeEntry(c, sender, node, entry)
-    else if (sender && !(entry.flags & NODE_FLAGS.noAddress) && !isBlacklisted(c, entry.id)) meetThirdNode(c, entry)
+    else if (sender && !(entry.flags & NODE_FLAGS.noAddress) && !isBlacklisted(c, entry.id))
+      meetThirdNode(c, sender, entry)
   }
 }
 
@@ -95,12 +115,14 @@ function mergeEntry(c: Cluster, sender: ClusterNode | undefined, node: ClusterNo
   }
 }
 
-function meetThirdNode(c: Cluster, entry: GossipEntry): void {
+function meetThirdNode(c: Cluster, sender: ClusterNode, entry: GossipEntry): void {
   const { ip, port, otherPort, busPort } = entry
+  trace(c, 'gossip', `introduced to ${entry.id} at ${ip}:${port}@${busPort}`)
   const node = createNode(c, entry.id)
   adoptFlags(node, entry.flags)
   Object.assign(node, { ip, port, otherPort, busPort })
   addNode(c, node)
+  record(c, { type: 'joined', node: node.id, by: sender.id })
   needSave(c, 'save')
 }
 

@@ -1,6 +1,7 @@
 /** Handshake: how nodes come to know each other's ids and addresses, and how they are made to forget them. Trust starts
  *  with a MEET an operator asked for; whoever is known may introduce others. */
 import type { Millis, NodeId } from '../lib/base/brand.ts'
+import { record } from './history.ts'
 import { MESSAGE_FLAGS, NODE_FLAGS } from './layout.ts'
 import { closeLink } from './links.ts'
 import type { Header, PingType } from './message.ts'
@@ -102,6 +103,7 @@ function completeHandshake(c: Cluster, node: ClusterNode, header: Header): void 
   renameNode(c, node, header.sender)
   log(c, 'debug', `Handshake with node ${node.id} completed.`)
   node.handshake = false
+  record(c, { type: 'joined', node: node.id })
   node.role = header.flags & NODE_FLAGS.replica ? 'replica' : 'primary'
   node.extensionsSupported = (header.messageFlags & MESSAGE_FLAGS.extData) !== 0
   // Somebody wants it back: we must not go on telling others that it is forgotten.

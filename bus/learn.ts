@@ -1,11 +1,12 @@
 /** What a message teaches about its sender, whatever else it says: that it lives, its epochs, its offset, its role. */
 import { learnEpochs } from './epoch.ts'
 import { blacklist } from './handshake.ts'
+import { record } from './history.ts'
 import { NODE_FLAGS } from './layout.ts'
 import type { Extension, Header } from './message.ts'
 import { unbindAll } from './slots.ts'
 import type { Cluster, ClusterNode } from './state.ts'
-import { findNode, makePrimaryRow, needSave, removeNode, setReplicaOf } from './table.ts'
+import { findNode, makePrimaryRow, needSave, needSaveLearned, removeNode, setReplicaOf } from './table.ts'
 
 /** From any message of a known sender. */
 export function learnProgress(c: Cluster, sender: ClusterNode, header: Header): void {
@@ -19,6 +20,7 @@ export function learnProgress(c: Cluster, sender: ClusterNode, header: Header): 
 export function learnRole(c: Cluster, sender: ClusterNode, header: Header): void {
   sender.noFailover = (header.flags & NODE_FLAGS.noFailover) !== 0
   if (!header.replicaOf) {
+    if (sender.role === 'replica') record(c, { type: 'role', node: sender.id })
     makePrimaryRow(c, sender)
     return
   }
@@ -27,13 +29,14 @@ export function learnRole(c: Cluster, sender: ClusterNode, header: Header): void
     sender.role = 'replica'
     sender.migrateTo = false
     c.stateDirty = true
-    needSave(c, 'save')
+    needSaveLearned(c, 'save')
   }
   const primary = findNode(c, header.replicaOf)
   if (!primary || primary === sender || sender.primary === primary) return
+  record(c, { type: 'role', node: sender.id, primary: primary.id })
   setReplicaOf(c, sender, primary)
   sender.shard = primary.shard
-  needSave(c, 'save')
+  needSaveLearned(c, 'save')
 }
 
 /** From a ping: names and addresses for clients, the shard, and whom the sender was told to forget. A name that is not
@@ -58,7 +61,7 @@ export function learnExtensions(c: Cluster, sender: ClusterNode, extensions: rea
         learnShard(c, sender, extension.id)
         break
       case 'forgotten-node':
-        forgetToo(c, extension.id, extension.ttlSec)
+        forgetToo(c, sender, extension.id, extension.ttlSec)
         break
       case 'unknown': // a newer version's; every extension is optional
         break
@@ -80,10 +83,11 @@ function learnShard(c: Cluster, sender: ClusterNode, shard: ClusterNode['shard']
 }
 
 /** An operator's FORGET spreads by itself (since 7.2), but nobody is talked into forgetting itself or its primary. */
-function forgetToo(c: Cluster, id: string, ttlSec: number): void {
+function forgetToo(c: Cluster, sender: ClusterNode, id: string, ttlSec: number): void {
   const node = findNode(c, id)
   if (!node || node === c.myself || node === c.myself.primary) return
   blacklist(c, node.id, ttlSec)
+  record(c, { type: 'forgotten', node: node.id, by: sender.id })
   removeNode(c, node)
   needSave(c, 'save')
 }

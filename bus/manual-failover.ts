@@ -23,7 +23,8 @@ type Mode = Extract<Operation, { name: 'failover' }>['mode']
 /** Why a manual failover cannot even begin. */
 export type ManualRefusal = 'not-a-replica' | 'primary-unknown' | 'primary-down'
 
-const REFUSALS: Readonly<Record<ManualRefusal, string>> = {
+/** What the operator is told. */
+export const REFUSALS: Readonly<Record<ManualRefusal, string>> = {
   'not-a-replica': 'ERR You should send CLUSTER FAILOVER to a replica',
   'primary-unknown': "ERR I'm a replica but my master is unknown to me",
   'primary-down': 'ERR Master is down or failed, please use CLUSTER FAILOVER FORCE',
@@ -42,7 +43,7 @@ const START: Readonly<Record<Mode, (c: Cluster, primary: ClusterNode) => void>> 
   takeover(c) {
     log(c, 'warning', 'Taking over the master (user request).')
     bumpEpochWithoutConsensus(c)
-    promote(c)
+    promote(c, 'takeover')
   },
 }
 
@@ -93,6 +94,18 @@ export function advanceManualFailover(c: Cluster): void {
   manual.canStart = true
   log(c, 'warning', 'All master replication stream processed, manual failover can start.')
 }
+
+/** Replica side: advances as far as it can go now, into the election if that may start. */
+export function continueManualFailover(c: Cluster): void {
+  if (c.manual.endsAt === 0 || c.myself.role !== 'replica') return
+  advanceManualFailover(c)
+  if (c.manual.canStart) runElection(c)
+}
+
+/** Whether our stream is all that is missing: then each turn that brings some of it is worth a look, and the failover
+ *  need not wait for the next tick. */
+export const awaitsStream = (c: Cluster): boolean =>
+  c.manual.endsAt > 0 && c.manual.targetOffset >= 0 && !c.manual.canStart && c.options.fastFailover
 
 /** Both sides give up when the time is over; a paused primary takes writes again. */
 export function checkManualFailover(c: Cluster): void {

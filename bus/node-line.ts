@@ -111,7 +111,8 @@ const plain = (text: string): string => (/^[\w.:%-]*$/.test(text) ? text : '')
 function markItems(c: Cluster): string[] {
   const items: string[] = []
   for (let s = 0; s < SLOT_COUNT; s++) {
-    const [to, from] = [c.migratingTo[s], c.importingFrom[s]]
+    const to = c.migratingTo[s]
+    const from = c.importingFrom[s]
     if (to) items.push(`[${s}->-${to.id}]`)
     else if (from) items.push(`[${s}-<-${from.id}]`)
   }

@@ -4,10 +4,11 @@ import { type Epoch, type Millis, type NodeId, type ShardId, SLOT_COUNT } from '
 import { bumpEpochWithoutConsensus } from './epoch.ts'
 import type { Answer, Operation } from './event.ts'
 import { blacklist, isBlacklisted, startHandshake } from './handshake.ts'
+import { record } from './history.ts'
 import { normalizeIp } from './ip.ts'
 import { startManualFailover } from './manual-failover.ts'
 import { broadcastPong } from './send.ts'
-import { bindSlot, unbindAll, unbindSlot } from './slots.ts'
+import { bindSlot, listSlots, unbindAll, unbindSlot } from './slots.ts'
 import type { Cluster, ClusterNode } from './state.ts'
 import {
   findNode,
@@ -79,11 +80,15 @@ const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && 
 function forget(c: Cluster, { id }: Named<'forget'>): Answer | undefined {
   const node = findNode(c, id)
   // Since 7.2 the news spreads by itself and may have come here before the operator did.
-  if (!node && isBlacklisted(c, id as NodeId)) return undefined
+  if (!node && isBlacklisted(c, id as NodeId)) {
+    blacklist(c, id as NodeId, c.options.blacklistTtlSec) // its time begins with the order, not with the rumour
+    return undefined
+  }
   if (!node) return error(`Unknown node ${id}`)
   if (node === c.myself) return error("I tried hard but I can't forget myself...")
   if (node === c.myself.primary) return error("Can't forget my master!")
   blacklist(c, node.id, c.options.blacklistTtlSec)
+  record(c, { type: 'forgotten', node: node.id })
   removeNode(c, node)
   return changed(c)
 }
@@ -98,6 +103,7 @@ function changeSlots(c: Cluster, what: 'add' | 'delete', slots: readonly number[
     if (seen.has(s)) return error(`Slot ${s} specified multiple times`)
     seen.add(s)
   }
+  recordSlots(c, slots, what === 'add' ? c.myself : undefined)
   for (const s of slots) {
     c.importingFrom[s] = undefined
     if (what === 'add') bindSlot(c, c.myself, s)
@@ -110,15 +116,32 @@ const isSlot = (s: number): boolean => Number.isInteger(s) && s >= 0 && s < SLOT
 
 function flushSlots(c: Cluster): Answer | undefined {
   if (c.facts.keyCount() > 0) return error('DB must be empty to perform CLUSTER FLUSHSLOTS.')
+  recordSlots(c, listSlots(c.myself.slots), undefined)
   unbindAll(c, c.myself)
   return changed(c)
+}
+
+/** Remembers a change of slots by the operator's word, before it is made. */
+function recordSlots(c: Cluster, slots: readonly number[], to: ClusterNode | undefined): void {
+  const [first] = slots
+  if (first === undefined) return
+  const epoch = to?.configEpoch ?? (0 as Epoch)
+  const change = { type: 'slots', cause: 'operator', first, count: slots.length } as const
+  record(c, { ...change, from: c.owners[first]?.id, to: to?.id, epoch })
 }
 
 function setSlot(c: Cluster, operation: SetSlot): Answer | undefined {
   if (c.myself.role === 'replica') return error('Please use SETSLOT only with masters.')
   if (!isSlot(operation.slot)) return error('Invalid or out of range slot')
   const run = SETSLOT_ACTIONS[operation.action] as (c: Cluster, operation: SetSlot) => Answer | undefined
-  return run(c, operation) ?? changed(c)
+  // The end of a migration is told to all nodes in turn, and the new owner has told them already: nothing is promised here
+  // that a crash could break.
+  const isNews = operation.action !== 'node' || c.owners[operation.slot]?.id !== operation.id
+  const refusal = run(c, operation)
+  if (refusal) return refusal
+  if (isNews) return changed(c)
+  needSave(c, 'later')
+  return undefined
 }
 
 function markMigrating(c: Cluster, { slot, id }: SetSlotAction<'migrating'>): Answer | undefined {
@@ -153,11 +176,12 @@ function assignSlot(c: Cluster, { slot, id }: SetSlotAction<'node'>): Answer | u
     return error(text)
   }
   if (keys === 0) c.migratingTo[slot] = undefined
+  if (c.owners[slot] !== target) recordSlots(c, [slot], target)
   unbindSlot(c, slot)
   bindSlot(c, target, slot)
   if (wasMine && target !== myself && myself.slotCount === 0 && c.options.allowReplicaMigration) {
     log(c, 'warning', `Configuration change detected. Reconfiguring myself as a replica of ${target.id}`)
-    followPrimary(c, target)
+    followPrimary(c, target, 'lost-slots')
     needSave(c, 'fsync')
   }
   if (target === myself && c.importingFrom[slot]) finishImport(c, slot)
@@ -167,6 +191,8 @@ function assignSlot(c: Cluster, { slot, id }: SetSlotAction<'node'>): Answer | u
 function finishImport(c: Cluster, slot: number): void {
   if (bumpEpochWithoutConsensus(c)) log(c, 'warning', `configEpoch updated after importing slot ${slot}`)
   c.importingFrom[slot] = undefined
+  // The old owner gives the slot up on our word: were it lost in a power failure, the slot would be nobody's.
+  needSave(c, 'fsync')
   broadcastPong(c, 'all')
 }
 
@@ -180,7 +206,7 @@ function replicate(c: Cluster, { id }: Named<'replicate'>): Answer | undefined {
     return error('To set a master the node must be empty and without assigned slots.')
   }
   if (c.myself.primary === primary) return undefined
-  followPrimary(c, primary)
+  followPrimary(c, primary, 'operator')
   // Everybody may know at once, as with Valkey 8: who asks any node right after OK should see the new role.
   broadcastPong(c, 'all')
   return changed(c)

@@ -8,12 +8,12 @@ import { learnOwnAddress, seenAddress, settleIdentity, startHandshake, updateAdd
 import { MESSAGE_FLAGS } from './layout.ts'
 import { learnExtensions, learnProgress, learnRole } from './learn.ts'
 import { attachInbound } from './links.ts'
-import { advanceManualFailover, noteManualOffset, onMfStart } from './manual-failover.ts'
+import { continueManualFailover, noteManualOffset, onMfStart } from './manual-failover.ts'
 import type { Body, Header, Message, PingBody } from './message.ts'
-import { acceptClaims, answerStaleClaim, claimsDiffer, receiveUpdate } from './ownership.ts'
+import { acceptClaims, answerStaleClaim, claimsDiffer, leaveSubReplica, receiveUpdate } from './ownership.ts'
 import { sendPing } from './send.ts'
 import type { Cluster, ClusterNode, Link } from './state.ts'
-import { findNode, log } from './table.ts'
+import { findNode, log, trace } from './table.ts'
 
 /** Takes in one valid message. */
 export function receive(c: Cluster, link: Link, message: Message): void {
@@ -31,11 +31,9 @@ export function receive(c: Cluster, link: Link, message: Message): void {
   else if (body.type === 'fail') {
     log(c, 'notice', `Ignoring FAIL message from unknown node ${header.sender} about ${body.node}`)
   }
-  // The offset a paused primary told may be the one we are at.
-  if (c.manual.endsAt > 0 && c.myself.role === 'replica') {
-    advanceManualFailover(c)
-    if (c.manual.canStart) runElection(c)
-  }
+  continueManualFailover(c) // the offset a paused primary told may be the one we are at
+  // This message may have said that our primary failed, or that somebody else's election, which ours waits for, is over.
+  if (c.options.fastFailover && c.myself.primary?.health === 'fail') runElection(c)
 }
 
 const isPing = (body: Body): body is PingBody => body.type === 'ping' || body.type === 'pong' || body.type === 'meet'
@@ -44,7 +42,10 @@ const isPing = (body: Body): body is PingBody => body.type === 'ping' || body.ty
  *  it is, that it lives, what role it plays, what it owns, and last what it says about others. */
 function receivePing(c: Cluster, link: Link, sender: ClusterNode | undefined, header: Header, body: PingBody): void {
   const extended = (header.messageFlags & MESSAGE_FLAGS.extData) !== 0
-  if (sender && extended) sender.extensionsSupported = true
+  const known = sender ? '' : ', whom we do not know'
+  trace(c, 'gossip', `${body.type} from ${header.sender}${known}, mentioning ${body.gossip.length}`)
+  // Said in every ping by those that read them. A node may come back as an older program, which does not.
+  if (sender) sender.extensionsSupported = extended
   if (body.type !== 'pong') {
     learnOwnAddress(c, link, body.type)
     if (!sender && body.type === 'meet') {
@@ -71,9 +72,10 @@ function notePong(c: Cluster, node: ClusterNode): void {
 
 function learnClaims(c: Cluster, sender: ClusterNode, header: Header): void {
   if (claimsDiffer(c, sender, header.slots)) {
-    if (sender.role === 'primary') acceptClaims(c, sender, header.configEpoch, header.slots)
+    if (sender.role === 'primary') acceptClaims(c, sender, header.configEpoch, header.slots, 'claim')
     answerStaleClaim(c, sender, header)
   }
+  if (sender === c.myself.primary) leaveSubReplica(c)
   if (header.configEpoch === c.myself.configEpoch) handleEpochCollision(c, sender)
 }
 

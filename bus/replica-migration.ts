@@ -26,7 +26,7 @@ export function considerMigration(c: Cluster): void {
   if (whyNoMigration(c) !== undefined) return
   const target = migrationTarget(c)!
   log(c, 'warning', `Migrating to orphaned master ${target.id}`)
-  followPrimary(c, target)
+  followPrimary(c, target, 'orphan')
   needSave(c, 'save')
 }
 

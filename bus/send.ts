@@ -5,6 +5,7 @@ import { MESSAGE_FLAGS, NODE_FLAGS } from './layout.ts'
 import { chooseExtensions, chooseMentions } from './mention.ts'
 import type { Body, Header, PingType } from './message.ts'
 import { type Cluster, type ClusterNode, inMyShard, type Link, type LinkId, primaryOf } from './state.ts'
+import { trace } from './table.ts'
 
 /** The header of a message sent now. A replica shows the slots and the config epoch of its primary: that is what its
  *  voters are asked to compare. `flags` are message flags. */
@@ -33,6 +34,7 @@ export function sendPing(c: Cluster, link: Link, type: PingType, extended = link
   if (!link.up) return
   if (type === 'ping' && link.outbound && link.node) link.node.pingSentAt = c.now
   const body: Body = { type, gossip: chooseMentions(c), extensions: chooseExtensions(c, extended === true) }
+  trace(c, 'gossip', `${type} to ${link.node?.id ?? link.remoteIp}, mentioning ${body.gossip.length}`)
   dispatch(c, [link.id], body, MESSAGE_FLAGS.extData)
 }
 
@@ -56,10 +58,22 @@ export function broadcastToShard(c: Cluster, body: Body): void {
 }
 
 /** Shows our new configuration unasked: to everybody after a win, or to the replicas of our shard before an election,
- *  so that they can rank themselves by our offset. */
-export function broadcastPong(c: Cluster, to: 'all' | 'shard'): void {
-  for (const node of reachable(c)) {
-    if (to === 'all' || (node.role === 'replica' && inMyShard(c, node))) sendPing(c, node.outbound!, 'pong')
+ *  so that they can rank themselves by our offset. `first` is who most needs to know. */
+export function broadcastPong(c: Cluster, to: 'all' | 'shard', first?: ClusterNode): void {
+  const nodes = reachable(c).filter((node) => to === 'all' || (node.role === 'replica' && inMyShard(c, node)))
+  const urgent = nodes.filter((node) => node === first)
+  sendPongs(c, [...urgent, ...nodes.filter((node) => node !== first)])
+}
+
+/** Shows our configuration to these nodes, as far as there are links to them: one message for those that read extensions
+ *  and one for those that do not, each built and encoded once. */
+export function sendPongs(c: Cluster, nodes: readonly ClusterNode[]): void {
+  for (const extended of [true, false]) {
+    const readers = nodes.filter((node) => node.outbound?.up && node.extensionsSupported === extended)
+    if (readers.length === 0) continue
+    const links = readers.map((node) => node.outbound!.id)
+    const body: Body = { type: 'pong', gossip: chooseMentions(c), extensions: chooseExtensions(c, extended) }
+    dispatch(c, links, body, MESSAGE_FLAGS.extData)
   }
 }
 

@@ -1,6 +1,7 @@
 /** Slots: bitmaps of them, and which node each is bound to. The binding lives twice, in `owners` and in the node's own
  *  bitmap, so only this file changes either. */
 import { SLOT_COUNT } from '../lib/base/brand.ts'
+import { SLOT_BYTES } from './layout.ts'
 import { type Cluster, type ClusterNode, inMyShard } from './state.ts'
 
 /** Whether slot `s` is in the bitmap: bit s&7 of byte s>>3, as on the wire. */
@@ -16,17 +17,56 @@ export function removeSlot(bitmap: Uint8Array, s: number): void {
   bitmap[s >> 3]! &= ~(1 << (s & 7))
 }
 
+/** How many slots a bitmap has. */
+export function countSlots(bitmap: Uint8Array): number {
+  let count = 0
+  for (const byte of bitmap) for (let rest = byte; rest !== 0; rest &= rest - 1) count++
+  return count
+}
+
+/** The first slot of a bitmap, `except` for those of another, for which `claim` holds. */
+export function findSlot(bitmap: Uint8Array, except: Uint8Array, claim: (s: number) => boolean): number | undefined {
+  for (let i = 0; i < SLOT_BYTES; i++) {
+    for (let rest = bitmap[i]! & ~except[i]!; rest !== 0; rest &= rest - 1) {
+      const s = (i << 3) | lowestBit(rest)
+      if (claim(s)) return s
+    }
+  }
+  return undefined
+}
+
+/** Which is the lowest bit that is set; of 0 there is none. */
+export const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits)
+
+const NONE = new Uint8Array(SLOT_BYTES)
+
+/** Whether two bitmaps have a slot in common; cheap when the first is empty. */
+export function shareSlots(one: Uint8Array, other: Uint8Array): boolean {
+  if (Buffer.compare(one, NONE) === 0) return false
+  for (let i = 0; i < SLOT_BYTES; i++) if (one[i]! & other[i]!) return true
+  return false
+}
+
 /** The slots of a bitmap as inclusive ranges, ascending and as long as can be. */
 export function slotRanges(bitmap: Uint8Array): Array<readonly [number, number]> {
   const ranges: Array<readonly [number, number]> = []
-  for (let s = 0; s < SLOT_COUNT; s++) {
-    if (!hasSlot(bitmap, s)) continue
-    const first = s
-    while (s + 1 < SLOT_COUNT && hasSlot(bitmap, s + 1)) s++
-    ranges.push([first, s])
+  let first = -1
+  for (let i = 0; i < SLOT_BYTES; i++) {
+    // Whole bytes at a time: nodes.conf is written while a failover waits for it, by code that seldom runs.
+    if (bitmap[i] === (first < 0 ? 0 : 0xff)) continue
+    for (let s = i << 3; s < (i + 1) << 3; s++) {
+      if (hasSlot(bitmap, s) === first >= 0) continue
+      if (first >= 0) ranges.push([first, s - 1])
+      first = first < 0 ? s : -1
+    }
   }
+  if (first >= 0) ranges.push([first, SLOT_COUNT - 1])
   return ranges
 }
+
+/** The slots of a bitmap, ascending. */
+export const listSlots = (bitmap: Uint8Array): number[] =>
+  slotRanges(bitmap).flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => first + i))
 
 /** Binds a free slot to `node`; false, and nothing happens, when anybody owns it already. */
 export function bindSlot(c: Cluster, node: ClusterNode, s: number): boolean {
@@ -52,6 +92,17 @@ export function unbindSlot(c: Cluster, s: number): boolean {
   return true
 }
 
+/** Binds every slot of a node to another one. */
+export function moveSlots(c: Cluster, from: ClusterNode, to: ClusterNode): void {
+  for (let i = 0; i < SLOT_BYTES; i++) {
+    for (let rest = from.slots[i]!; rest !== 0; rest &= rest - 1) {
+      const s = (i << 3) | lowestBit(rest)
+      unbindSlot(c, s)
+      bindSlot(c, to, s)
+    }
+  }
+}
+
 /** Frees every slot of a node; returns how many there were. */
 export function unbindAll(c: Cluster, node: ClusterNode): number {
   const count = node.slotCount
@@ -62,6 +113,7 @@ export function unbindAll(c: Cluster, node: ClusterNode): number {
 /** The slots noted as lost in this step that our shard does not own again at its end: a failover inside the shard takes
  *  every slot from the old primary and gives it to the new one, and loses none. */
 export function slotsStillLost(c: Cluster): number[] {
+  if (c.lostSlots.length === 0) return c.lostSlots
   return c.lostSlots.filter((s) => {
     const owner = c.owners[s]
     return owner === undefined || !inMyShard(c, owner)

@@ -3,6 +3,7 @@ import type { Epoch, Millis, NodeId, Offset, ShardId } from '../lib/base/brand.t
 import { SLOT_COUNT } from '../lib/base/brand.ts'
 import type { Random } from '../lib/base/random.ts'
 import type { Effect } from './effect.ts'
+import type { Change, Dated, VoteNote } from './history.ts'
 import { SLOT_BYTES } from './layout.ts'
 import { type BodyType, MESSAGE_NAMES } from './message.ts'
 
@@ -126,16 +127,24 @@ export interface ClusterOptions {
   /** 0 = half the node timeout. */
   pingIntervalMs: number
   blacklistTtlSec: number
+  /** Fail over as soon as safety allows; false is redis-server's timing. */
+  fastFailover: boolean
   replPingReplicaPeriodSec: number
 }
 
 export interface Election {
   /** When the request may leave; 0 when none was ever scheduled. */
   startAt: Millis
+  /** When it was scheduled. */
+  scheduledAt: Millis
   rank: number
   sent: boolean
   votes: number
   epoch: Epoch
+  /** Who gave the votes, in order. */
+  voters: NodeId[]
+  /** The offset our fellow replicas were told since our primary fell silent; -1 while it speaks. */
+  sharedOffset: number
   /** The last "why not" that was logged, so that it is not repeated each tick. */
   cantReason: string
   cantLoggedAt: Millis
@@ -176,17 +185,27 @@ export interface Cluster {
   readonly blacklist: Map<NodeId, Millis>
   readonly election: Election
   readonly manual: ManualFailover
+  /** Since when the state is what it is. */
+  stateAt: Millis
   /** First evaluation of the state, last time in a minority. */
   firstCheckAt: Millis
   minorityAt: Millis
   tickCount: number
   /** PFAIL nodes counted at the last tick: sizes the gossip section. */
   pfailCount: number
+  /** Suspicions of this step that nobody has been told yet. */
+  untold: ClusterNode[]
   stats: { sent: Record<BodyType, number>; received: Record<BodyType, number>; bufferLimitExceeded: number }
+  /** The last topology changes with their causes, and the last words about votes; oldest first, bounded. */
+  readonly history: Dated<Change>[]
+  readonly votes: Dated<VoteNote>[]
   /** What this step has decided so far, in order; `step` takes it. */
   effects: Effect[]
-  /** The table must be saved before this step's effects are carried out. */
-  unsaved: 'no' | 'save' | 'fsync'
+  /** We follow a primary of another shard than before and have not synchronised with it yet: our data are not its data. */
+  dataIsForeign: boolean
+  /** The table must be saved: some time soon, before this step's effects are carried out, or so that it survives a power
+   *  failure before they are. */
+  unsaved: 'no' | 'later' | 'save' | 'fsync'
   /** The state must be evaluated before the step ends. */
   stateDirty: boolean
   /** Slots our shard lost the binding of during this step; those still gone at its end become one effect. */
@@ -266,20 +285,28 @@ export function createCluster(init: {
     blacklist: new Map(),
     election: {
       startAt: 0 as Millis,
+      scheduledAt: 0 as Millis,
       rank: 0,
       sent: false,
       votes: 0,
       epoch: 0 as Epoch,
+      voters: [],
+      sharedOffset: -1,
       cantReason: '',
       cantLoggedAt: 0 as Millis,
     },
     manual: { endsAt: 0 as Millis, replica: undefined, targetOffset: -1, canStart: false },
+    stateAt: init.now,
     firstCheckAt: 0 as Millis,
     minorityAt: 0 as Millis,
     tickCount: 0,
     pfailCount: 0,
+    untold: [],
     stats: { sent: zeroCounters(), received: zeroCounters(), bufferLimitExceeded: 0 },
+    history: [],
+    votes: [],
     effects: [],
+    dataIsForeign: false,
     unsaved: 'no',
     stateDirty: false,
     lostSlots: [],

@@ -4,12 +4,13 @@ import { unreachable } from '../lib/base/assert.ts'
 import type { Millis } from '../lib/base/brand.ts'
 import { refreshMyself } from './announce.ts'
 import type { Effect } from './effect.ts'
-import { runElection } from './election.ts'
+import { runElection, shareOffset } from './election.ts'
 import type { Answer, Event } from './event.ts'
-import { greet, keepInTouch, pingSomebody, tendLinks } from './gossip.ts'
-import { evaluateState } from './health.ts'
-import { acceptLink, forgetLink } from './links.ts'
-import { advanceManualFailover, checkManualFailover } from './manual-failover.ts'
+import { tellSuspicions } from './failure.ts'
+import { greet, keepInTouch, loseLink, pingSomebody, tendLinks } from './gossip.ts'
+import { evaluateState, watchMajority } from './health.ts'
+import { acceptLink } from './links.ts'
+import { advanceManualFailover, checkManualFailover, continueManualFailover } from './manual-failover.ts'
 import { operate } from './operator.ts'
 import { claimLoadedSlots } from './ownership.ts'
 import { receive } from './receive.ts'
@@ -48,6 +49,7 @@ export function step(c: Cluster, event: Event, now: Millis): readonly Effect[] {
       refreshMyself(c)
       break
     case 'turn-end':
+      continueManualFailover(c) // our stream may have reached the offset in this turn
       break
     case 'loaded':
       claimLoadedSlots(c, event.slotsWithKeys)
@@ -56,6 +58,7 @@ export function step(c: Cluster, event: Event, now: Millis): readonly Effect[] {
       unreachable(event) // a new event does not compile until it is handled
   }
   // What an operator does in one transaction (redis-cli deletes a slot and adds it back) is judged as a whole, at its end.
+  if (c.untold.length > 0) tellSuspicions(c)
   if (c.stateDirty && event.type !== 'operator') evaluateState(c)
   return takeEffects(c, answer)
 }
@@ -70,12 +73,15 @@ function tick(c: Cluster): void {
   keepInTouch(c)
   const primary = c.myself.primary
   if (primary && !c.facts.hasPrimaryTarget) startReplication(c, primary)
+  if (c.facts.primaryLinkUp) c.dataIsForeign = false
   checkManualFailover(c)
   if (c.myself.role === 'replica') {
     advanceManualFailover(c)
+    shareOffset(c)
     runElection(c)
     considerMigration(c)
   }
+  watchMajority(c)
   if (c.state === 'fail') c.stateDirty = true
 }
 
@@ -84,7 +90,7 @@ function onLink(c: Cluster, event: Extract<Event, { type: 'message' | 'link-up' 
   const link = c.links.get(event.link)
   if (!link) return
   if (event.type === 'message') receive(c, link, event.message)
-  else if (event.type === 'link-down') forgetLink(c, link)
+  else if (event.type === 'link-down') loseLink(c, link)
   else {
     link.up = true
     greet(c, link)
@@ -101,7 +107,8 @@ function publish(c: Cluster, event: Extract<Event, { type: 'publish' }>): void {
 /** Hands out what was decided, in the order it must happen: what must be on disk comes before anything that leaves. */
 function takeEffects(c: Cluster, answer: Effect | undefined): readonly Effect[] {
   const effects = c.effects
-  if (c.unsaved !== 'no') effects.unshift({ type: 'save', fsync: c.unsaved === 'fsync' })
+  if (c.unsaved === 'later') effects.push({ type: 'save-later' })
+  else if (c.unsaved !== 'no') effects.unshift({ type: 'save', fsync: c.unsaved === 'fsync' })
   const slots = slotsStillLost(c)
   if (slots.length > 0) effects.push({ type: 'slots-lost', slots })
   if (answer) effects.push(answer)

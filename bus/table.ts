@@ -2,9 +2,12 @@
  *  other is here, and the small verbs every rule uses to say that something must be saved, logged or traced. */
 import { isNodeId, type Millis, type NodeId } from '../lib/base/brand.ts'
 import type { LogLevel } from '../lib/base/log.ts'
+import { type Change, record } from './history.ts'
 import { closeLink } from './links.ts'
 import { unbindAll } from './slots.ts'
 import type { Cluster, ClusterNode } from './state.ts'
+
+type FollowCause = Extract<Change, { type: 'followed' }>['cause']
 
 /** The node with this id; undefined for an unknown one and for text that cannot be an id (40 of [0-9a-z]). */
 export const findNode = (c: Cluster, id: string): ClusterNode | undefined =>
@@ -67,14 +70,16 @@ export function makePrimaryRow(c: Cluster, node: ClusterNode): void {
   detachFromPrimary(c, node)
   node.role = 'primary'
   c.stateDirty = true
-  needSave(c, 'save')
+  needSaveLearned(c, 'save')
 }
 
-/** Makes us a replica of `primary`. Slots must be gone already; the caller says how urgently to save. */
-export function followPrimary(c: Cluster, primary: ClusterNode): void {
+/** Makes us a replica of `primary`. Slots must be gone already; the caller says why, and how urgently to save. */
+export function followPrimary(c: Cluster, primary: ClusterNode, cause: FollowCause): void {
+  record(c, { type: 'followed', primary: primary.id, cause })
   c.migratingTo.fill(undefined)
   c.importingFrom.fill(undefined)
   setReplicaOf(c, c.myself, primary)
+  if (primary.shard !== c.myself.shard) c.dataIsForeign = true
   c.myself.shard = primary.shard
   c.stateDirty = true
   startReplication(c, primary)
@@ -102,9 +107,20 @@ export function resetManualFailover(c: Cluster): void {
 export const countWorkingReplicas = (node: ClusterNode): number =>
   node.replicas.reduce((count, replica) => count + (replica.health === 'fail' ? 0 : 1), 0)
 
-/** Asks that nodes.conf be written before this step's effects leave; `fsync` is the stronger wish and stays. */
-export function needSave(c: Cluster, how: 'save' | 'fsync'): void {
-  if (c.unsaved !== 'fsync') c.unsaved = how
+/** The wishes from the weakest to the strongest; of several in one step the strongest stays. */
+const SAVE_WISHES: readonly Cluster['unsaved'][] = ['no', 'later', 'save', 'fsync']
+
+/** Asks that nodes.conf be written before this step's effects leave. */
+export function needSave(c: Cluster, how: 'later' | 'save' | 'fsync'): void {
+  if (SAVE_WISHES.indexOf(how) > SAVE_WISHES.indexOf(c.unsaved)) c.unsaved = how
+}
+
+/** Asks that nodes.conf be written because of what others told us, or what we think of them. redis-server does it before
+ *  anything leaves, and forces some of it to disk, as it does with its own promises (a vote, an epoch it took). But no
+ *  safety rests on it: who loses it in a crash knows what it knew before, like a node that was away. With fast failover
+ *  it is written soon after: the clients of a failover wait, and all nodes would be at their disks at once. */
+export function needSaveLearned(c: Cluster, how: 'save' | 'fsync'): void {
+  needSave(c, c.options.fastFailover ? 'later' : how)
 }
 
 /** A line for the server's log. */

@@ -8,6 +8,7 @@ import {
   createServer as createTlsServer,
   type SecureContext,
   type SecureContextOptions,
+  type Server as TlsServer,
 } from 'node:tls'
 import { assert } from '../lib/base/assert.ts'
 import type { Millis } from '../lib/base/brand.ts'
@@ -55,6 +56,9 @@ export interface Transport {
   /** Bytes waiting to be sent. */
   buffered(link: LinkId): number
   info(link: LinkId): LinkInfo | undefined
+  /** Shows another certificate, and trusts by it, on links to come. Only for a transport that was given one; throws, and keeps the
+   *  old one, for certificates that cannot be used. */
+  secure(tls: SecureContextOptions): void
   /** Closes the port and every link at once. */
   close(): Promise<void>
 }
@@ -90,9 +94,9 @@ interface Wire {
 
 class TcpTransport implements Transport {
   private readonly options: TransportOptions
-  private readonly context: SecureContext | undefined
+  private context: SecureContext | undefined
   private readonly wires = new Map<LinkId, Wire>()
-  private readonly servers: Server[] = []
+  private readonly servers: (Server | TlsServer)[] = []
   /** Raw accepted sockets, among them those whose TLS handshake is not over: no links yet, but to be closed with us. */
   private readonly accepted = new Set<Socket>()
   private closed = false
@@ -148,6 +152,12 @@ class TcpTransport implements Transport {
     const waiting = bufferedBytes > 0
     const events = wire.up ? (waiting ? 'rw' : 'r') : waiting ? 'w' : ''
     return { createdAt: wire.createdAt, events, bufferedBytes }
+  }
+
+  secure(tls: SecureContextOptions): void {
+    if (!this.context) return
+    this.context = createSecureContext(tls)
+    for (const server of this.servers) if ('setSecureContext' in server) server.setSecureContext(tls)
   }
 
   async close(): Promise<void> {

@@ -1,9 +1,11 @@
 /** Runs the cluster core inside the node: everything that happens becomes an event, every effect is carried out in order.
  *  The only file that joins the bus with the store, the server and replication. */
+import type { SecureContextOptions } from 'node:tls'
 import createDebug from 'debug'
 import { encode } from '../bus/codec.ts'
 import type { Effect } from '../bus/effect.ts'
 import type { Answer, Event, Operation } from '../bus/event.ts'
+import { awaitsStream } from '../bus/manual-failover.ts'
 import { writeNodesConf } from '../bus/nodes-conf.ts'
 import type { Cluster, LocalFacts } from '../bus/state.ts'
 import { step } from '../bus/step.ts'
@@ -11,9 +13,8 @@ import { createTransport, type Transport, type TransportOptions } from '../bus/t
 import type { NodesFile } from '../store/nodes-file.ts'
 import { unreachable } from './base/assert.ts'
 import { wallClock } from './base/clock.ts'
-import { keyFromText } from './base/key.ts'
 import type { Log } from './base/log.ts'
-import { encodeRequest } from './resp/argv.ts'
+import { SlotPurge } from './purge.ts'
 import type { ClusterDoor, LinkInfo } from './server/cluster-door.ts'
 import type { Server } from './server/server.ts'
 
@@ -58,10 +59,13 @@ export class Driver implements ClusterDoor {
   readonly #log: Log
   readonly #fatal: (error: Error) => void
   readonly #transport: Transport
+  readonly #purge: SlotPurge
   readonly #traces = new Map<string, createDebug.Debugger>()
   /** CLUSTER SAVECONFIG reports a failed save to its client instead of ending the process. */
   #saveError: Error | undefined
   #saveMayFail = false
+  /** nodes.conf lacks something that others told us: the next tick writes it. */
+  #unsaved = false
   #closed = false
 
   constructor(parts: DriverParts) {
@@ -70,6 +74,7 @@ export class Driver implements ClusterDoor {
     this.#nodesFile = parts.nodesFile
     this.#log = parts.log
     this.#fatal = parts.fatal
+    this.#purge = new SlotPurge(parts.server)
     this.#transport = createTransport({
       ...parts.transport,
       log: parts.log,
@@ -90,9 +95,15 @@ export class Driver implements ClusterDoor {
     await this.#transport.listen()
   }
 
+  /** The bus shows other certificates from now on. Throws for those that cannot be used. */
+  secure(tls: SecureContextOptions): void {
+    this.#transport.secure(tls)
+  }
+
   /** Closes the port and every link. */
   async close(): Promise<void> {
     this.#closed = true
+    if (this.#unsaved) this.#save(false)
     await this.#transport.close()
   }
 
@@ -103,6 +114,7 @@ export class Driver implements ClusterDoor {
   /** One event through the core; its effects are carried out before this returns. */
   feed(event: Event): Answer | undefined {
     if (this.#closed) return undefined
+    if (event.type === 'tick') this.#settle()
     let answer: Answer | undefined
     for (const effect of step(this.view, event, wallClock())) {
       if (effect.type === 'answer') answer = effect.answer
@@ -112,6 +124,8 @@ export class Driver implements ClusterDoor {
   }
 
   ask(operation: Operation): Answer | undefined {
+    // It may be about a slot that is to get new keys.
+    this.#purge.finish()
     this.#saveMayFail = operation.name === 'saveconfig'
     this.#saveError = undefined
     const answer = this.feed({ type: 'operator', operation })
@@ -121,7 +135,8 @@ export class Driver implements ClusterDoor {
   }
 
   endTurn(): void {
-    if (this.view.stateDirty) this.feed({ type: 'turn-end' })
+    this.#purge.slice()
+    if (this.view.stateDirty || awaitsStream(this.view)) this.feed({ type: 'turn-end' })
   }
 
   publish(sharded: boolean, channel: Uint8Array, message: Uint8Array): void {
@@ -150,6 +165,9 @@ export class Driver implements ClusterDoor {
     switch (effect.type) {
       case 'save':
         return this.#save(effect.fsync)
+      case 'save-later':
+        this.#unsaved = true
+        return
       case 'connect':
         return this.#transport.connect(effect.link, effect.ip, effect.busPort)
       case 'drop':
@@ -157,11 +175,12 @@ export class Driver implements ClusterDoor {
       case 'send':
         return this.#transport.send(effect.links, encode(effect.message))
       case 'follow':
+        this.#purge.forget()
         return server.replication.follow({ host: effect.ip, port: this.#primaryPort(effect) })
       case 'lead':
         return server.replication.lead()
       case 'purge':
-        return this.#purge(effect.slots)
+        return this.#purge.add(effect.slots)
       case 'flush':
         return void server.keyspace.flushAll()
       case 'slots-lost':
@@ -185,34 +204,35 @@ export class Driver implements ClusterDoor {
     }
   }
 
+  /** Ten times a second: what was written takes its place. */
+  #settle(): void {
+    if (this.#unsaved) this.#save(false)
+    try {
+      this.#nodesFile.settle()
+    } catch (cause) {
+      this.#cannotSave(cause)
+    }
+  }
+
   #save(fsync: boolean): void {
+    this.#unsaved = false
     try {
       this.#nodesFile.write(writeNodesConf(this.view), fsync)
     } catch (cause) {
-      const error = cause instanceof Error ? cause : new Error(String(cause))
-      if (this.#saveMayFail) this.#saveError = error
-      else this.#fatal(new Error(`Fatal: can't update cluster config file: ${error.message}`, { cause }))
+      this.#cannotSave(cause)
     }
+  }
+
+  #cannotSave(cause: unknown): void {
+    const error = cause instanceof Error ? cause : new Error(String(cause))
+    if (this.#saveMayFail) this.#saveError = error
+    else this.#fatal(new Error(`Fatal: can't update cluster config file: ${error.message}`, { cause }))
   }
 
   /** Where replication dials: the TLS port under tls-replication, whichever of the two ports the bus speaks of. */
   #primaryPort(effect: Extract<Effect, { type: 'follow' }>): number {
     const { tlsReplication, tlsCluster } = this.#server.config.values
     return tlsReplication === tlsCluster || effect.otherPort === 0 ? effect.port : effect.otherPort
-  }
-
-  /** Keys of slots that went to another shard: deleted here, and by DEL on our replicas too. */
-  #purge(slots: readonly number[]): void {
-    const { keyspace, propagation, replication } = this.#server
-    const db = keyspace.databases[0]!
-    propagation.begin()
-    for (const slot of slots)
-      for (const name of db.keysInSlot(slot)) {
-        const key = keyFromText(name)
-        if (db.remove(key) && !replication.isReplica) propagation.add(0, encodeRequest(['DEL', key.own()]))
-      }
-    propagation.end()
-    this.#server.host.requestEndTurn()
   }
 
   #trace(namespace: string, text: string): void {

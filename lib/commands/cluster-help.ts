@@ -55,5 +55,7 @@ SHARDS
 LINKS
     Return information about all network links between this node and its peers.
     Output format is an array where each array element is a map containing attributes of a link
+WHY [HISTORY [<count>]]
+    Explain the state, failing nodes, elections, votes and replica migration, or the last topology changes with their causes.
 HELP
     Prints this help.`.split('\n')

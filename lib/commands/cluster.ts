@@ -10,6 +10,7 @@ import {
   shardsView,
   slotsView,
 } from '../../bus/view.ts'
+import { explain, explainHistory } from '../../bus/why.ts'
 import { isNodeId, type NodeId, SLOT_COUNT } from '../base/brand.ts'
 import { parseInteger } from '../base/bytes.ts'
 import { slotOfRange } from '../base/slot.ts'
@@ -361,6 +362,28 @@ const subcommands: readonly Command[] = [
     complexity: 'O(N) where N is the total number of Cluster nodes',
     run: writeSlots,
   }),
+  sub({
+    name: 'why',
+    arity: -2,
+    flags: VIEW,
+    // Ours alone; a version later than the one we speak for says that a real 7.0 does not have it.
+    since: '7.2.0',
+    tips: RANDOM_OUTPUT,
+    summary: 'Explains what this node sees, does and does not do, and what changed before',
+    complexity: 'O(N) where N is the total number of cluster nodes',
+    arguments: [
+      {
+        name: 'history',
+        type: 'block',
+        optional: true,
+        arguments: [
+          { name: 'history', type: 'pure-token', token: 'HISTORY' },
+          { name: 'count', type: 'integer', optional: true },
+        ],
+      },
+    ],
+    run: writeWhy,
+  }),
 ]
 
 export const clusterCommands = family(
@@ -532,6 +555,29 @@ function writeLinks(door: ClusterDoor, call: Call): void {
     reply.text('send-buffer-used')
     reply.integer(link.sendBufferUsed)
   }
+}
+
+/** CLUSTER WHY: each question with the lines of its answer; CLUSTER WHY HISTORY [count]: the last changes, newest first. */
+function writeWhy(door: ClusterDoor, call: Call, argv: Argv): void {
+  if (argv.count > 2) return writeHistory(door, call, argv)
+  const explanations = explain(door.view)
+  call.reply.map(explanations.length)
+  for (const { about, lines } of explanations) {
+    call.reply.text(about)
+    writeLines(call, lines)
+  }
+}
+
+function writeHistory(door: ClusterDoor, call: Call, argv: Argv): void {
+  if (argv.count > 4 || argv.word(2) !== 'history') throw wrongWords('WHY')
+  const count = argv.count === 4 ? argv.integer(3) : undefined
+  if (count !== undefined && count <= 0) throw fail('Invalid count')
+  writeLines(call, explainHistory(door.view, count))
+}
+
+function writeLines({ reply }: Call, lines: readonly string[]): void {
+  reply.array(lines.length)
+  for (const line of lines) reply.text(line)
 }
 
 function writeSlots(door: ClusterDoor, call: Call): void {

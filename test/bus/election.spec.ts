@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { electionDelayMs, grantVote, replicaRank, runElection, whyNoElection, whyNoVote } from '../../bus/election.ts'
+import {
+  electionDelayMs,
+  grantVote,
+  replicaRank,
+  runElection,
+  shareOffset,
+  whyNoElection,
+  whyNoVote,
+} from '../../bus/election.ts'
 import { SLOT_BYTES } from '../../bus/layout.ts'
 import type { Header } from '../../bus/message.ts'
 import { createWorld, type World } from '../../bus/sim/world.ts'
@@ -12,6 +20,7 @@ import {
   addReplica,
   addRow,
   type Facts,
+  id,
   logTexts,
   makeCluster,
   messageFrom,
@@ -30,9 +39,10 @@ interface Scene {
   readonly voters: readonly ClusterNode[]
 }
 
-/** We are a replica of a failed primary in a cluster of three shards, at current epoch 10. */
+/** We are a replica of a failed primary in a cluster of three shards, at current epoch 10; with redis-server's timing
+ *  unless a test says otherwise. */
 function replicaScene(options: Partial<ClusterOptions> = {}): Scene {
-  const c = makeCluster(options)
+  const c = makeCluster({ fastFailover: false, ...options })
   const primary = addRow(c, 'p', { health: 'fail', failedAt: NOW, configEpoch: 4 as Epoch })
   const voters = ['u', 'v'].map((letter) => addRow(c, letter))
   setReplicaOf(c, c.myself, primary)
@@ -53,6 +63,8 @@ function voterScene(): { c: Cluster; primary: ClusterNode; replica: ClusterNode 
   c.currentEpoch = 10 as Epoch
   return { c, primary, replica }
 }
+
+const PONG = { type: 'pong', gossip: [], extensions: [] } as const
 
 const request = (c: Cluster, replica: ClusterNode, fields: Partial<Header> = {}) =>
   messageFrom(c, replica, { type: 'auth-req' }, { currentEpoch: c.currentEpoch, ...fields })
@@ -252,6 +264,103 @@ describe('election: the request (clauses 9.5, 9.6)', () => {
   })
 })
 
+describe('election: with fast failover', () => {
+  const fast = (): Scene => replicaScene({ fastFailover: true })
+  const types = (effects: ReturnType<typeof takeEffects>): string[] =>
+    sentMessages(effects).map(({ body }) => body.type)
+
+  it('the best replica asks for votes at once, and tells FAIL on the same links just before', () => {
+    const { c, primary } = fast()
+    runElection(c)
+    const effects = takeEffects(c)
+    assert.deepEqual(types(effects), ['fail', 'auth-req'])
+    const [fail, request] = effects.filter((effect) => effect.type === 'send')
+    assert.deepEqual(fail!.links, request!.links)
+    assert.deepEqual(fail!.message.body, { type: 'fail', node: primary.id })
+    assert.deepEqual([c.unsaved, c.election.epoch], ['fsync', 11])
+    assert.equal(logTexts(effects)[0], 'Start of election delayed for 0 milliseconds (rank #0, offset 500).')
+  })
+
+  it('each of the others waits a second for each better one', () => {
+    const { c, primary } = fast()
+    primary.dataReceivedAt = (NOW - 2000) as Millis
+    for (const letter of ['x', 'y']) addReplica(c, letter, primary, { offset: 501 as Offset, offsetAt: NOW })
+    runElection(c)
+    assert.deepEqual([c.election.startAt, c.election.rank], [NOW + 2000, 2])
+    c.now = (NOW + 1999) as Millis
+    takeEffects(c)
+    runElection(c)
+    assert.deepEqual(types(takeEffects(c)), [])
+    c.now = (NOW + 2000) as Millis
+    runElection(c)
+    assert.deepEqual(types(takeEffects(c)), ['fail', 'auth-req'])
+  })
+
+  it('of two with the same offset the one with the smaller id is better', () => {
+    const { c, primary } = fast()
+    addReplica(c, 'a', primary, { offset: 500 as Offset })
+    assert.equal(replicaRank(c), 1)
+    addReplica(c, 'x', primary, { offset: 500 as Offset })
+    assert.equal(replicaRank(c), 1)
+  })
+
+  it('a replica that failed too is nobody to wait for', () => {
+    const { c, primary } = fast()
+    addReplica(c, 'a', primary, { offset: 900 as Offset, health: 'fail' })
+    assert.equal(electionDelayMs(c, replicaRank(c)), 0)
+  })
+
+  it('a fellow replica that said nothing since the primary fell silent is given a moment, and no longer than it needs', () => {
+    const { c, primary } = fast()
+    primary.dataReceivedAt = NOW
+    const sibling = addReplica(c, 'x', primary, { offset: 400 as Offset, offsetAt: NOW })
+    c.now = (NOW + 2000) as Millis
+    runElection(c)
+    assert.equal(c.election.startAt, c.now + 200)
+    takeEffects(c)
+    c.now = (c.now + 10) as Millis
+    step(c, { type: 'message', link: sibling.outbound!.id, message: messageFrom(c, sibling, PONG) }, c.now)
+    assert.equal(c.election.sent, true)
+  })
+
+  it('tells its fellows its offset while the primary is silent, each time it moved', () => {
+    const { c, facts, primary } = fast()
+    addReplica(c, 'x', primary)
+    primary.health = 'ok'
+    primary.pingSentAt = NOW
+    shareOffset(c)
+    assert.deepEqual(types(takeEffects(c)), [], 'the stream still flows')
+    facts.primaryLinkUp = false
+    for (const offset of [500, 500, 510]) {
+      facts.replicationOffset = offset as Offset
+      shareOffset(c)
+    }
+    assert.deepEqual(
+      sentMessages(takeEffects(c)).map(({ header }) => header.offset),
+      [500, 510],
+    )
+  })
+
+  it('lets other failed shards go first in the order of their ids, until their winner shows itself', () => {
+    const { c, voters } = fast()
+    const [other] = voters
+    const heir = addReplica(c, 'x', other!)
+    for (const [letter, aheadMs] of [
+      ['a', 200],
+      ['z', 0],
+    ] as const) {
+      Object.assign(other!, { id: id(letter), health: 'fail' })
+      assert.equal(electionDelayMs(c, 0), aheadMs)
+    }
+    Object.assign(other!, { id: id('a') })
+    heir.health = 'fail'
+    assert.equal(electionDelayMs(c, 0), 0)
+    heir.health = 'ok'
+    other!.slotCount = 0
+    assert.equal(electionDelayMs(c, 0), 0)
+  })
+})
+
 describe('election: counting (clause 9.7)', () => {
   it('is won with the votes of a majority of the voters', () => {
     const { c, voters } = replicaScene()
@@ -303,9 +412,10 @@ describe('election: winning (clause 9.8)', () => {
   it('is on disk before anybody hears of it, and then everybody does', () => {
     const { effects } = win()
     assert.deepEqual(effects[0], { type: 'save', fsync: true })
-    const pongs = sentMessages(effects).filter(({ body }) => body.type === 'pong')
-    assert.equal(pongs.length, 3)
-    assert.deepEqual([pongs[0]!.header.configEpoch, pongs[0]!.header.replicaOf], [11, undefined])
+    const [pong] = effects.filter((effect) => effect.type === 'send' && effect.message.body.type === 'pong')
+    assert(pong?.type === 'send')
+    assert.equal(pong.links.length, 3)
+    assert.deepEqual([pong.message.header.configEpoch, pong.message.header.replicaOf], [11, undefined])
     assert(effects.some((effect) => effect.type === 'lead'))
     assert(!effects.some((effect) => effect.type === 'slots-lost'))
   })
@@ -429,6 +539,36 @@ describe('election in a simulated world', () => {
     w.crash(0)
     w.until(() => isPrimary(w, 3) && w.hasConverged(), 10_000)
     assert.equal(w.cluster(1).owners[0]!.id, w.cluster(3).myself.id)
+  })
+
+  it('with fast failover that takes the node timeout and hardly more, also with two replicas alike', () => {
+    const took: number[] = []
+    for (let seed = 1; seed <= 10; seed++) {
+      const w = world(seed, 9)
+      w.advance(w.random.below(3000))
+      w.crash(0)
+      took.push(w.until(() => w.cluster(1).owners[0] !== w.row(1, 0), 10_000))
+    }
+    assert(Math.min(...took) > 2000 && Math.max(...took) < 2300, took.join(' '))
+  })
+
+  it('and as long as with redis-server when it is switched off', () => {
+    const w = world(1, 6, { fastFailover: false })
+    w.crash(0)
+    const took = w.until(() => w.cluster(1).owners[0] !== w.row(1, 0), 10_000)
+    assert(took > 2500, `${took} ms`)
+  })
+
+  it('several primaries that die at once are replaced one after the other, none of them late', () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const w = createWorld({ seed, nodes: 18 })
+      w.form(9)
+      w.advance(w.random.below(3000))
+      const dead = [0, 1, 2, 3]
+      for (const i of dead) w.crash(i)
+      const took = w.until(() => dead.every((i) => isPrimary(w, 9 + i)), 10_000)
+      assert(took < 3500, `seed ${seed}: ${took} ms`)
+    }
   })
 
   it('the replica with the most data wins', () => {

@@ -1,6 +1,7 @@
 /** Clauses of cluster-bus.md section 12: the cluster state. */
 import assert from 'node:assert/strict'
 import { createWorld, slotsOfShard } from '../../bus/sim/world.ts'
+import { unbindSlot } from '../../bus/slots.ts'
 import type { ClusterNode } from '../../bus/state.ts'
 import type { Millis } from '../../lib/base/brand.ts'
 import { type Bench, bench, of, own, peer, replicate, tickAfter } from './harness.ts'
@@ -44,7 +45,7 @@ describe('health (12)', () => {
       const { b, a } = full({ requireFullCoverage })
       assert.equal(b.c.state, 'ok')
       const after = stateAfter(b, () => {
-        b.c.owners[16383] = undefined
+        unbindSlot(b.c, 16383)
         a.health = 'ok'
       })
       assert.equal(after, requireFullCoverage ? 'fail' : 'ok')
@@ -74,6 +75,19 @@ describe('health (12)', () => {
       stateAfter(b, () => Object.assign(z, { health: 'pfail' })),
       'fail',
     )
+  })
+
+  it('fails a node timeout after the last word of a majority, before any ping has been unanswered for so long', () => {
+    const { b, a, z } = full({ requireFullCoverage: false, nodeTimeoutMs: 2000 })
+    for (const node of [a, z]) Object.assign(node, { pongReceivedAt: b.now, dataReceivedAt: b.now, pingSentAt: 0 })
+    tickAfter(b, 500)
+    z.pongReceivedAt = b.now // somebody had an answer, and mentioned it
+    tickAfter(b, 501) // a is pinged
+    tickAfter(b, 500) // z is
+    tickAfter(b, 500)
+    assert.equal(b.c.state, 'ok')
+    tickAfter(b, 500)
+    assert.deepEqual([a.health, z.health, b.c.state], ['ok', 'ok', 'fail'])
   })
 
   it('lets a primary back only when its minority is a node timeout past, within 0.5 s and 5 s', () => {

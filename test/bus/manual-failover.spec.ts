@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import {
   advanceManualFailover,
+  awaitsStream,
   checkManualFailover,
   noteManualOffset,
   onMfStart,
@@ -8,6 +9,7 @@ import {
 } from '../../bus/manual-failover.ts'
 import { createWorld, type World } from '../../bus/sim/world.ts'
 import type { Cluster, ClusterNode } from '../../bus/state.ts'
+import { step } from '../../bus/step.ts'
 import { setReplicaOf } from '../../bus/table.ts'
 import type { Epoch, Millis, Offset } from '../../lib/base/brand.ts'
 import {
@@ -112,6 +114,26 @@ describe('manual failover: the replica', () => {
     assert.deepEqual(logTexts(takeEffects(c)), ['All master replication stream processed, manual failover can start.'])
   })
 
+  it('looks at its stream at the end of each turn, and starts in the very turn that brings the last of it', () => {
+    const { c, primary } = replicaScene()
+    startManualFailover(c, 'plain')
+    assert.equal(awaitsStream(c), false)
+    noteManualOffset(c, primary, paused(c, primary, 600))
+    assert.equal(awaitsStream(c), true)
+    step(c, { type: 'turn-end' }, NOW)
+    assert.equal(c.manual.canStart, false)
+    ;(c.facts as Facts).replicationOffset = 600 as Offset
+    const effects = step(c, { type: 'turn-end' }, NOW)
+    assert.equal(sentMessages(effects).at(-1)!.body.type, 'auth-req')
+    assert.equal(awaitsStream(c), false)
+  })
+
+  it('leaves that to the tick without fast failover, as redis-server does', () => {
+    const c = makeCluster({ fastFailover: false })
+    Object.assign(c.manual, { endsAt: NOW + 5000, targetOffset: 600 })
+    assert.equal(awaitsStream(c), false)
+  })
+
   it('with FORCE asks for votes at once, and not its primary', () => {
     const { c } = replicaScene()
     startManualFailover(c, 'force')
@@ -132,9 +154,10 @@ describe('manual failover: the replica', () => {
     assert.deepEqual([c.myself.slotCount, primary.slotCount, c.unsaved, c.manual.endsAt], [100, 0, 'fsync', 0])
     const effects = takeEffects(c)
     assert.equal(logTexts(effects)[0], 'Taking over the master (user request).')
+    const sends = effects.filter((effect) => effect.type === 'send')
     assert.deepEqual(
-      sentMessages(effects).map(({ body }) => body.type),
-      ['pong', 'pong'],
+      sends.map(({ links, message }) => [links.length, message.body.type]),
+      [[2, 'pong']],
     )
   })
 

@@ -78,11 +78,16 @@ describe('slots: bitmaps and bindings', () => {
 })
 
 describe('ownership: claims (8.1 - 8.3)', () => {
-  it('binds a free slot to whom claims it, and has it on disk first', () => {
-    const b = bench()
-    const a = peer(b, 'a')
-    assert.equal(saved(claim(b, a, [1], 0)), 'fsync')
-    assert.deepEqual(owners(b, 1), ['a'])
+  it('binds a free slot to whom claims it, and notes it in nodes.conf soon; without fast failover before anything else', () => {
+    for (const [fastFailover, how] of [
+      [true, 'later'],
+      [false, 'fsync'],
+    ] as const) {
+      const b = bench('m', { fastFailover })
+      const a = peer(b, 'a')
+      assert.equal(saved(claim(b, a, [1], 0)), how)
+      assert.deepEqual(owners(b, 1), ['a'])
+    }
   })
 
   it('moves a slot to a higher config epoch, and not to an equal or lower one', () => {
@@ -139,7 +144,7 @@ describe('ownership: what losing slots does to us (8.4, 8.9)', () => {
     const effects = claim(b, a, [1, 2], 5)
     assert.deepEqual([b.c.myself.role, b.c.myself.primary, b.c.migratingTo[2]], ['replica', a, undefined])
     assert.equal(of(effects, 'follow')[0]?.primary, a.id)
-    assert.equal(saved(effects), 'fsync')
+    assert.equal(saved(effects), 'later')
     const text = `Configuration change detected. Reconfiguring myself as a replica of ${a.id}`
     assert.ok(of(effects, 'log').some((line) => line.text === text))
   })
@@ -240,7 +245,7 @@ describe('ownership: UPDATE (8.5, 8.6)', () => {
     const node = peer(b, 'a', { replicaOf: primary })
     const effects = update(b, peer(b, 't'), node, [1], 5)
     assert.deepEqual([node.role, node.configEpoch, owners(b, 1)], ['primary', 5, ['a']])
-    assert.equal(saved(effects), 'fsync')
+    assert.equal(saved(effects), 'later')
   })
 
   it('ignores an UPDATE that is not news, is about a stranger, or about itself', () => {
