@@ -78,8 +78,13 @@ export class Arena {
   #heldBytes = 0
   #spareSegments = 0
 
+  /** Bytes in blocks that are in use. */
+  get used(): number {
+    return this.#usedUnits * 8
+  }
+
   get report(): ArenaReport {
-    return { used: this.#usedUnits * 8, held: this.#heldBytes }
+    return { used: this.used, held: this.#heldBytes }
   }
 
   /** The memory in which a block lies, as 32-bit words. */
@@ -103,6 +108,13 @@ export class Arena {
     const otherUnits = (others + 7) >>> 3
     if (units > LARGEST || otherUnits > LARGEST) return units === otherUnits
     return SIZE_OF[units] === SIZE_OF[otherUnits]
+  }
+
+  /** Bytes in a block that was asked for with this length. */
+  roomFor(bytes: number): number {
+    const units = (bytes + 7) >>> 3
+    if (units > LARGEST) return units << 3
+    return SIZES[SIZE_OF[units]!]! << 3
   }
 
   /** A block of at least so many bytes; what is in it is not defined. */

@@ -22,8 +22,6 @@ export interface CheckpointOptions {
   readonly goOn?: () => boolean
 }
 
-/** Batches that are written at the same time: LevelDB waits for the disk once for all of them. */
-const IN_FLIGHT = 3
 /** Entries between two looks at the clock. */
 const STEP = 32
 
@@ -36,24 +34,19 @@ export async function writeCheckpoint(
   options: CheckpointOptions,
 ): Promise<number> {
   let written = 0
-  const writing: Promise<void>[] = []
   try {
     for (;;) {
       const batch = records.batch()
       fill(batch, cut, commit.generation, options)
       if (batch.length === 0) break
       written += batch.length
-      const write = batch.write(options.durable)
-      // Heard of below, but perhaps only after another one.
-      write.catch(() => {})
-      writing.push(write)
-      if (writing.length >= IN_FLIGHT) await writing.shift()
+      // One at a time: more would only compete with the clients for the processor.
+      await batch.write()
       if (options.goOn?.() === false) throw new CheckpointError('the data set is another one by now')
     }
-    await Promise.all(writing)
+    if (options.durable) await records.settle()
     await records.setCommit(commit)
   } catch (failure) {
-    await Promise.allSettled(writing)
     cut.abandon()
     throw failure
   }
@@ -101,10 +94,10 @@ export async function sweep(records: Records, commit: Commit): Promise<number> {
       else settle()
       newest = key
     }
-    await batch.write(false)
+    await batch.write()
     batch = records.batch()
   }
   settle()
-  await batch.write(false)
+  await batch.write()
   return left
 }

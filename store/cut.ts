@@ -62,10 +62,7 @@ export class CutPart {
 
   /** Goes on by at least one page, whose entries go to `out`; false at the end. */
   advance(out: CutEntry[]): boolean {
-    if (this.#position >= END) {
-      this.close()
-      return false
-    }
+    if (this.#position >= END) return false
     this.#position = this.#entries.table.collect(this.#position, END, this.#since, this.#found)
     for (const at of this.#found) if (this.#covers(at)) out.push(this.#entry(at, false))
     this.#found.length = 0
@@ -118,7 +115,12 @@ export class Cut {
     const gone = this.#readRemovals(most)
     if (gone.length > 0) return gone
     const entries = this.#readGiven(most)
-    while (entries.length < most && this.#parts.length > 0) if (!this.#parts[0]!.advance(entries)) this.#parts.shift()
+    while (entries.length < most && this.#parts.length > 0) {
+      if (this.#parts[0]!.advance(entries)) continue
+      // With a part may go the memory of what was read from it just now.
+      if (entries.length > 0) break
+      this.#parts.shift()!.close()
+    }
     return entries
   }
 

@@ -3,7 +3,8 @@ import { type Key, keyFromText } from '../lib/base/key.ts'
 import type { Address, ArenaReport } from './arena.ts'
 import type { CutScope } from './cut.ts'
 import { CLOCK_MASK, type Clock, Entries, type View } from './entries.ts'
-import type { Keyspace } from './keyspace.ts'
+import type { Reason } from './evict.ts'
+import type { Keyspace, Touch } from './keyspace.ts'
 import { END, type Position, positionOf } from './table.ts'
 import type { Value } from './value.ts'
 
@@ -16,6 +17,8 @@ export interface Changes {
   /** Keys that were removed and are not there again, latin1. */
   readonly removed: Set<string>
 }
+
+const NOTHING = Buffer.alloc(0)
 
 /** How often RANDOMKEY draws again after a key that is past its deadline and may not be removed. */
 const RANDOM_TRIES = 100
@@ -43,8 +46,22 @@ export class Database {
     return this.#entries.expiring
   }
 
+  /** Memory of keys and values: `used` has an estimate of what lies on the JavaScript heap in it. */
   get memory(): ArenaReport {
-    return this.#entries.arena.report
+    const entries = this.#entries
+    const { held, used } = entries.arena.report
+    return { used: entries.weight, held: held + entries.weight - used }
+  }
+
+  /** Bytes of `memory` that are in use. */
+  get weight(): number {
+    return this.#entries.weight
+  }
+
+  /** Bytes a key takes with its value: an estimate of what lies on the JavaScript heap. Undefined when missing. */
+  weightOf(key: Key): number | undefined {
+    const at = this.#live(key)
+    return at === 0 ? undefined : this.#entries.weightOf(at)
   }
 
   // --- one key ---------------------------------------------------------------------------------------------------------
@@ -61,13 +78,19 @@ export class Database {
     return at === 0 ? undefined : this.#entries.view(at)
   }
 
-  /** As `read`, but for a command that will write: neither hits nor misses are counted. */
-  readForWrite(key: Key): Value | undefined {
-    const at = this.#live(key)
+  /** As `view`, for commands that let go of the bytes of a string at once: it may be written into in place afterwards. */
+  look(key: Key): View | undefined {
+    const at = this.#access(key, true)
+    return at === 0 ? undefined : this.#entries.view(at, false)
+  }
+
+  /** As `read`, but for a command that will write: neither hits nor misses are counted, unless it `counts` as a reader too. */
+  readForWrite(key: Key, counts = false): Value | undefined {
+    const at = counts ? this.#access(key, true) : this.#live(key)
     if (at === 0) return undefined
     const entries = this.#entries
-    entries.access(at, this.#clock())
-    const value = entries.value(at)
+    this.#use(at)
+    const value = entries.lend(at)
     // What may be changed in place from now on must first be given to the cuts that have not come to it.
     if (value.type !== 'string' && entries.cuts.length > 0) entries.change(key, at)
     return value
@@ -77,8 +100,20 @@ export class Database {
   viewForWrite(key: Key): View | undefined {
     const at = this.#live(key)
     if (at === 0) return undefined
-    this.#entries.access(at, this.#clock())
-    return this.#entries.view(at)
+    this.#use(at)
+    return this.#entries.view(at, false)
+  }
+
+  /** Where the bytes of a string lie, which is made at least `to` bytes long by zeros at its end, or made of zeros if there is none yet:
+   *  [from, to) may be written until the keyspace changes. Tell of it by `changed`, unless nothing was. The key must not hold anything
+   *  but a string. */
+  edit(key: Key, from: number, to: number): View {
+    let at = this.#toOverwrite(key)
+    if (at === 0) {
+      this.#entries.putBytes(key, 0, NOTHING, 0, 0, true, 0, this.#clockFor(0))
+      at = this.#entries.find(key)
+    }
+    return this.#entries.edit(key, at, from, to)
   }
 
   /** As `read`, without a trace: no statistics, no access time. */
@@ -96,22 +131,22 @@ export class Database {
   /** Stores a value. `expireAt`: a deadline in Unix milliseconds, 0 for none, or 'keepTtl' to leave it as it is. */
   write(key: Key, value: Value, expireAt: number | KeepTtl): void {
     const old = this.#toOverwrite(key)
-    this.#entries.put(key, old, value, this.#deadline(old, expireAt), this.#clock())
-    this.#changed(key, 1)
+    this.#entries.put(key, old, value, this.#deadline(old, expireAt), this.#clockFor(old))
+    this.#changed(key, 1, old === 0 ? 'created' : 'changed')
   }
 
-  /** As `write` of the string bytes[start, end), which are copied. */
-  writeBytes(key: Key, bytes: Buffer, start: number, end: number, expireAt: number | KeepTtl): void {
+  /** As `write` of the string bytes[start, end), which are copied: faster when `data`, the memory behind them, is at hand. */
+  writeBytes(key: Key, bytes: Buffer, start: number, end: number, expireAt: number | KeepTtl, data?: DataView): void {
     const old = this.#toOverwrite(key)
-    this.#entries.putBytes(key, old, bytes, start, end, false, this.#deadline(old, expireAt), this.#clock())
-    this.#changed(key, 1)
+    this.#entries.putBytes(key, old, bytes, start, end, false, this.#deadline(old, expireAt), this.#clockFor(old), data)
+    this.#changed(key, 1, old === 0 ? 'created' : 'changed')
   }
 
-  /** The value of a key, got by `readForWrite`, was changed in place: `count` changes. */
-  changed(key: Key, count = 1): void {
+  /** The value of a key, got by `readForWrite` or `edit`, was changed in place: `count` changes. */
+  changed(key: Key, count = 1, what: 'created' | 'changed' | 'joined' = 'changed'): void {
     const at = this.#entries.find(key)
-    if (at !== 0) this.#entries.change(key, at)
-    this.#changed(key, count)
+    if (at !== 0) this.#entries.settle(key, at)
+    this.#changed(key, count, what)
   }
 
   /** Removes a key; false when there was none (one past its deadline is removed as expired and counts as none). */
@@ -119,7 +154,7 @@ export class Database {
     const at = this.#live(key)
     if (at === 0) return false
     this.#drop(key, at)
-    this.#changed(key, 1)
+    this.#changed(key, 1, 'removed')
     return true
   }
 
@@ -134,7 +169,7 @@ export class Database {
     const at = this.#live(key)
     if (at === 0) return false
     this.#entries.setExpireAt(key, at, expireAt)
-    this.#changed(key, 1)
+    this.#changed(key, 1, 'changed')
     return true
   }
 
@@ -144,12 +179,58 @@ export class Database {
     return at === 0 ? undefined : ((this.#clock() - this.#entries.accessedAt(at)) & CLOCK_MASK) * 1000
   }
 
-  /** Pretends the last access was `idleMs` ago (RESTORE IDLETIME). */
+  /** Pretends the last access was `idleMs` ago (RESTORE IDLETIME); nothing while an LFU policy is in force. */
   setIdle(key: Key, idleMs: number): void {
     const at = this.#entries.find(key)
-    if (at === 0) return
+    if (at === 0 || this.keyspace.lfu !== undefined) return
     const seconds = Math.min(CLOCK_MASK, Math.floor(idleMs / 1000))
     this.#entries.access(at, (this.#clock() - seconds) & CLOCK_MASK)
+  }
+
+  /** How often it is used: 0 to 255, as LFU policies count; undefined when missing. */
+  frequency(key: Key): number | undefined {
+    const at = this.#live(key)
+    return at === 0 ? undefined : this.#frequencyAt(at)
+  }
+
+  /** Pretends it is used that often (RESTORE FREQ); nothing when no LFU policy is in force. */
+  setFrequency(key: Key, counter: number): void {
+    const { lfu, now } = this.keyspace
+    const at = this.#entries.find(key)
+    if (at !== 0 && lfu !== undefined) this.#entries.access(at, lfu.known(now, counter))
+  }
+
+  // --- eviction (store/evict.ts) ---------------------------------------------------------------------------------------
+
+  /** Adds `most` keys drawn at random to `found`, or of those with a deadline; there must be as many. Good until the next change. */
+  draw(volatile: boolean, most: number, float: () => number, found: Address[]): void {
+    const entries = this.#entries
+    if (!volatile) return entries.table.sample(most, float, found)
+    for (let i = 0; i < most; i++) found.push(entries.withDeadline(Math.floor(float() * entries.expiring)))
+  }
+
+  /** The higher, the sooner it is to go. */
+  reasonToGo(at: Address, by: Reason): number {
+    if (by === 'ending') return -this.#entries.expireAt(at)
+    return by === 'idle' ? (this.#clock() - this.#entries.accessedAt(at)) & CLOCK_MASK : 255 - this.#frequencyAt(at)
+  }
+
+  /** Latin1 text of a key that was drawn. */
+  nameAt(at: Address): string {
+    return this.#entries.name(at)
+  }
+
+  /** Removes a key because memory is short, and tells the replicas; false when it is not there (or, `volatile`, has no deadline). */
+  evict(name: string, volatile: boolean): boolean {
+    const key = keyFromText(name)
+    const at = this.#entries.find(key)
+    if (at === 0 || (volatile && this.#entries.expireAt(at) === 0)) return false
+    const { keyspace } = this
+    this.#drop(key, at)
+    keyspace.stats.evicted++
+    keyspace.hooks.touched(this.index, key, 'evicted')
+    keyspace.hooks.expired(this.index, key)
+    return true
   }
 
   // --- all keys --------------------------------------------------------------------------------------------------------
@@ -283,6 +364,23 @@ export class Database {
 
   // --- inside ----------------------------------------------------------------------------------------------------------
 
+  #frequencyAt(at: Address): number {
+    const { lfu, now } = this.keyspace
+    return lfu === undefined ? 0 : lfu.counter(this.#entries.accessedAt(at), now)
+  }
+
+  /** Notes that an entry is used. */
+  #use(at: Address): void {
+    if (!this.keyspace.untouched) this.#entries.access(at, this.#clockFor(at))
+  }
+
+  /** What an entry notes that is used now; `at` 0: one that is new. */
+  #clockFor(at: Address): Clock {
+    const { lfu } = this.keyspace
+    if (lfu === undefined) return this.#clock()
+    return at === 0 ? lfu.first(this.keyspace.now) : lfu.used(this.#entries.accessedAt(at), this.keyspace.now)
+  }
+
   #clock(): Clock {
     return Math.floor(this.keyspace.now / 1000) & CLOCK_MASK
   }
@@ -293,10 +391,11 @@ export class Database {
     const { stats } = this.keyspace
     if (at === 0) {
       stats.misses++
+      if (this.keyspace.tellMisses) this.keyspace.hooks.touched(this.index, key, 'missed')
       return 0
     }
     stats.hits++
-    if (touch) this.#entries.access(at, this.#clock())
+    if (touch) this.#use(at)
     return at
   }
 
@@ -333,7 +432,7 @@ export class Database {
     const { keyspace } = this
     this.#drop(key, this.#entries.find(key))
     keyspace.stats.expired++
-    keyspace.hooks.touched(this.index, key)
+    keyspace.hooks.touched(this.index, key, 'expired')
     if (keyspace.expiry === 'remove') keyspace.hooks.expired(this.index, key)
   }
 
@@ -342,10 +441,10 @@ export class Database {
     this.#changes?.removed.add(key.text())
   }
 
-  #changed(key: Key, count: number): void {
+  #changed(key: Key, count: number, what: Touch): void {
     const { keyspace } = this
     keyspace.dirty += count
-    keyspace.hooks.touched(this.index, key)
+    keyspace.hooks.touched(this.index, key, what)
   }
 
   /** All keys have changed at once: those somebody waits for are told of, if they were or are there. */
@@ -353,7 +452,7 @@ export class Database {
     const { hooks } = this.keyspace
     for (const name of hooks.awaited?.(this.index) ?? []) {
       const key = keyFromText(name)
-      if (before.find(key) !== 0 || this.#entries.find(key) !== 0) hooks.touched(this.index, key)
+      if (before.find(key) !== 0 || this.#entries.find(key) !== 0) hooks.touched(this.index, key, 'replaced')
     }
   }
 }

@@ -1,10 +1,13 @@
-/** The entries of one database: where they lie, how they are found, what they hold. Small strings lie in the arena with their keys,
- *  everything else on a shelf. Here nobody decides whether an entry is still alive or who is told of a change: the keyspace does.
+/** The entries of one database: where they lie, how they are found, what they hold. Small strings and packed collections lie in the
+ *  arena with their keys, everything else on a shelf. Here nobody decides whether an entry is still alive or who is told of a change: the keyspace does.
  *
  *  An entry is named by its address, which is good until the next change. `find` makes an entry the current one of the table, and
  *  what changes an entry may only be called for the current one. */
+
+import { assert } from '../lib/base/assert.ts'
+import { copyShort, SHORT } from '../lib/base/copy.ts'
 import { Key } from '../lib/base/key.ts'
-import { type Address, Arena, wordIndex } from './arena.ts'
+import { type Address, Arena, byteIndex, wordIndex } from './arena.ts'
 import type { CutPart } from './cut.ts'
 import {
   DEADLINE_HIGH,
@@ -16,18 +19,25 @@ import {
   FLAG_MASK,
   FLAGS,
   KEY_LENGTH,
+  KIND_MASK,
+  KIND_SHIFT,
   keyOffset,
   OUTSIDE,
   RAW,
+  SHARED,
   STAMP,
   VALUE,
 } from './entry.ts'
+import { borrow, type Collection, kindOf, typeOfKind } from './kind.ts'
+import { Lent } from './lent.ts'
+import { weightOf } from './memory.ts'
 import { Roll } from './roll.ts'
 import { Shelf } from './shelf.ts'
 import { positionOf, Table } from './table.ts'
-import type { Value } from './value.ts'
+import { growingString } from './types/string.ts'
+import type { StringValue, Value } from './value.ts'
 
-/** Strings up to this length, in bytes, lie in the arena. Longer ones are worth a Buffer of their own (some 200 bytes), which replies can
+/** Strings and packed collections up to this length, in bytes, lie in the arena. Longer strings are worth a Buffer of their own (some 200 bytes), which replies can
  *  refer to instead of copying it. */
 export const LONGEST_INSIDE = 4096
 
@@ -52,6 +62,9 @@ export interface View {
 
 const NOTHING = Buffer.alloc(0)
 
+/** What an entry takes of the table's pages, in bytes: a hash and an address, and as much again for pages that are not full. */
+const PLACES = 16
+
 export class Entries {
   readonly arena = new Arena()
   readonly table = new Table(this.arena)
@@ -61,11 +74,26 @@ export class Entries {
   readonly cuts: CutPart[] = []
   #isRetired = false
   readonly #shelf = new Shelf<Value>()
+  /** Packed collections that commands have asked for, to change them. */
+  readonly #lent = new Lent()
   readonly #deadlines = new Roll()
   readonly #view: View = { type: 'string', bytes: NOTHING, data: undefined, start: 0, end: 0 }
 
   get size(): number {
     return this.table.size
+  }
+
+  /** Bytes in use: in the arena, and an estimate of what lies outside. */
+  get weight(): number {
+    return this.arena.used + this.#shelf.weight
+  }
+
+  /** Bytes of an entry with its value, and its share of the table. */
+  weightOf(at: Address): number {
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
+    const block = this.arena.roomFor(this.#sizeOf(at)) + PLACES
+    return (words[i + FLAGS]! & OUTSIDE) === 0 ? block : block + this.#shelf.weightOf(words[i + VALUE]!)
   }
 
   /** How many have a deadline. */
@@ -91,7 +119,7 @@ export class Entries {
 
   /** The entry of a key, now the current one; 0 when there is none. */
   find(key: Key): Address {
-    return this.table.find(key.slot(), key.hash(), key.bytes, key.start, key.end)
+    return this.table.find(key.slot(), key.hash(), key)
   }
 
   /** The entry at a place below `expiring`. */
@@ -134,25 +162,60 @@ export class Entries {
     return new Key(bytes, 0, bytes.length)
   }
 
-  /** The value. A string is a copy where it lies in the arena; a collection is the very one. */
+  /** The value. A string may be kept: where it lies in the arena it is a copy. A collection is only to be looked at, until its entry
+   *  changes. */
   value(at: Address): Value {
     const words = this.arena.wordsAt(at)
     const i = wordIndex(at)
     const flags = words[i + FLAGS]!
-    if ((flags & OUTSIDE) !== 0) return this.#shelf.at(words[i + VALUE]!)
-    const start = (i << 2) + keyOffset(flags) + words[i + KEY_LENGTH]!
-    const bytes = this.arena.bytesAt(at)
-    const raw = (flags & RAW) !== 0
-    return { type: 'string', bytes: copyOf(bytes, start, start + words[i + VALUE]!, raw), raw }
+    if ((flags & OUTSIDE) !== 0) {
+      words[i + FLAGS] = flags | SHARED
+      return this.#shelf.at(words[i + VALUE]!)
+    }
+    if ((flags & KIND_MASK) !== 0) return this.#lent.find(at) ?? this.#borrow(at)
+    const start = this.#valueStart(at)
+    return {
+      type: 'string',
+      bytes: copyOf(this.arena.bytesAt(at), start, start + words[i + VALUE]!),
+      raw: (flags & RAW) !== 0,
+    }
   }
 
-  view(at: Address): View {
+  /** As `value`, but a collection may be changed in place; then call `settle`. */
+  lend(at: Address): Value {
+    if ((this.arena.wordsAt(at)[wordIndex(at) + FLAGS]! & KIND_MASK) === 0) return this.value(at)
+    const known = this.#lent.find(at)
+    if (known !== undefined) return known
+    const value = this.#borrow(at)
+    this.#lent.add(at, value)
+    return value
+  }
+
+  #borrow(at: Address): Collection {
+    const flags = this.arena.wordsAt(at)[wordIndex(at) + FLAGS]!
+    return borrow((flags & KIND_MASK) >>> KIND_SHIFT, this.arena.bytesAt(at), this.#valueStart(at), this.#blockEnd(at))
+  }
+
+  /** Where the bytes of a value that lies inside begin. */
+  #valueStart(at: Address): number {
+    return this.#keyStart(at) + this.#keyLength(at)
+  }
+
+  #blockEnd(at: Address): number {
+    return byteIndex(at) + this.arena.roomFor(this.#sizeOf(at))
+  }
+
+  /** Where the value lies. `mayKeep`: a string that has a Buffer of its own will not be written into afterwards. */
+  view(at: Address, mayKeep = true): View {
     const words = this.arena.wordsAt(at)
     const i = wordIndex(at)
     const flags = words[i + FLAGS]!
-    if ((flags & OUTSIDE) !== 0) return this.#viewOutside(this.#shelf.at(words[i + VALUE]!))
+    if ((flags & OUTSIDE) !== 0) {
+      if (mayKeep) words[i + FLAGS] = flags | SHARED
+      return this.#viewOutside(this.#shelf.at(words[i + VALUE]!))
+    }
     const view = this.#view
-    view.type = 'string'
+    view.type = (flags & KIND_MASK) === 0 ? 'string' : typeOfKind((flags & KIND_MASK) >>> KIND_SHIFT)
     view.bytes = this.arena.bytesAt(at)
     view.data = this.arena.dataAt(at)
     view.start = (i << 2) + keyOffset(flags) + words[i + KEY_LENGTH]!
@@ -210,12 +273,107 @@ export class Entries {
       this.putBytes(key, old, value.bytes, 0, value.bytes.length, value.raw, expireAt, clock)
       return
     }
-    const kept = this.#shelf.add(value)
-    const at = this.#shape(key, old, OUTSIDE, 0, expireAt, clock)
+    if (value.type !== 'string' && value.type !== 'stream') {
+      // What it borrows may be what goes now.
+      value.detach()
+      if ((value.packed?.size ?? Number.POSITIVE_INFINITY) <= LONGEST_INSIDE) {
+        this.#putPacked(key, old, value, expireAt, clock)
+        return
+      }
+    }
+    const kept = this.#shelf.add(value, weightOf(value))
+    // Who brought a string may have it still, or have got it from somebody who has.
+    const at = this.#shape(key, old, value.type === 'string' ? OUTSIDE | SHARED : OUTSIDE, 0, expireAt, clock)
     this.arena.wordsAt(at)[wordIndex(at) + VALUE] = kept
   }
 
-  /** Stores the string bytes[start, end), which is copied. */
+  #putPacked(key: Key, old: Address, value: Collection, expireAt: number, clock: Clock): Address {
+    const packed = value.packed!
+    const at = this.#shape(key, old, kindOf(value) << KIND_SHIFT, packed.size, expireAt, clock)
+    this.arena.wordsAt(at)[wordIndex(at) + VALUE] = packed.size
+    packed.copyTo(this.arena.bytesAt(at), this.#valueStart(at))
+    return at
+  }
+
+  /** The value of the current entry was changed in place: what of it lies outside is weighed anew, and goes to where it belongs when
+   *  it has become smaller or larger than what lies there. */
+  settle(key: Key, at: Address): void {
+    this.change(key, at)
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
+    const flags = words[i + FLAGS]!
+    if ((flags & OUTSIDE) !== 0) return this.#settleOutside(key, at)
+    if ((flags & KIND_MASK) === 0) return
+    const value = this.#lent.find(at)
+    assert(value !== undefined, 'a collection was changed that nobody had asked for')
+    const { packed } = value
+    // In place, and as long as before: the same kind then, for who changes the kind needs other bytes.
+    if (packed?.isBorrowed === true && packed.size === words[i + VALUE]) return
+    if (packed === undefined || packed.size > LONGEST_INSIDE)
+      return this.put(key, at, value, this.expireAt(at), this.accessedAt(at))
+    const now = this.#reshape(key, at, (flags & EXPIRES) | (kindOf(value) << KIND_SHIFT), packed.size)
+    if (!packed.isBorrowed) packed.copyTo(this.arena.bytesAt(now), this.#valueStart(now))
+    this.#moveTo(value, now)
+  }
+
+  #settleOutside(key: Key, at: Address): void {
+    const number = this.arena.wordsAt(at)[wordIndex(at) + VALUE]!
+    const value = this.#shelf.at(number)
+    if (value.type === 'string') return
+    // Not as soon as it fits: what grows and shrinks around the limit shall not move each time.
+    if (value.type === 'stream' || (value.packed?.size ?? Number.POSITIVE_INFINITY) > LONGEST_INSIDE / 2)
+      return this.#shelf.weigh(number, value.weight)
+    const now = this.#putPacked(key, at, value, this.expireAt(at), this.accessedAt(at))
+    this.#moveTo(value, now)
+    this.#lent.add(now, value)
+  }
+
+  /** Points a collection to its bytes in the arena. */
+  #moveTo(value: Collection, at: Address): void {
+    value.packed!.moveTo(this.arena.bytesAt(at), this.#valueStart(at), this.#blockEnd(at))
+  }
+
+  /** Makes the string of the current entry one that may be written into, and one that is at least `to` bytes long: what is new is
+   *  zero. Its bytes [from, to) may then be written until the keyspace changes. */
+  edit(key: Key, at: Address, from: number, to: number): View {
+    this.change(key, at)
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
+    const flags = words[i + FLAGS]!
+    if ((flags & OUTSIDE) !== 0) return this.#editOutside(at, from, to)
+    const length = words[i + VALUE]!
+    if (to > LONGEST_INSIDE) {
+      const start = this.#valueStart(at)
+      const value = growingString(this.arena.bytesAt(at).subarray(start, start + length), to)
+      this.put(key, at, value, this.expireAt(at), this.accessedAt(at))
+      const now = this.find(key)
+      this.arena.wordsAt(now)[wordIndex(now) + FLAGS]! &= ~SHARED
+      return this.view(now, false)
+    }
+    const now = this.#reshape(key, at, flags | RAW, Math.max(length, to))
+    const view = this.view(now, false)
+    if (to > length) view.bytes.fill(0, view.start + length, view.end)
+    return view
+  }
+
+  #editOutside(at: Address, from: number, to: number): View {
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
+    const number = words[i + VALUE]!
+    const value = this.#shelf.at(number) as StringValue // `edit` is for strings
+    const { length } = value.bytes
+    const isFree = (words[i + FLAGS]! & SHARED) === 0 || from >= length
+    const stays = isFree && to <= (value.room ?? value.bytes).length
+    const edited = stays ? longer(value, to) : growingString(value.bytes, to)
+    if (!stays) words[i + FLAGS]! &= ~SHARED
+    if (edited !== value) {
+      this.#shelf.set(number, edited)
+      this.#shelf.weigh(number, weightOf(edited))
+    }
+    return this.#viewOutside(edited)
+  }
+
+  /** Stores the string bytes[start, end), which is copied; `data`: the memory behind `bytes`. */
   putBytes(
     key: Key,
     old: Address,
@@ -225,6 +383,7 @@ export class Entries {
     raw: boolean,
     expireAt: number,
     clock: Clock,
+    data?: DataView,
   ): void {
     const length = end - start
     if (length > LONGEST_INSIDE) {
@@ -238,7 +397,8 @@ export class Entries {
     const i = wordIndex(at)
     words[i + VALUE] = length
     const to = (i << 2) + keyOffset(words[i + FLAGS]!) + words[i + KEY_LENGTH]!
-    copy(bytes, start, end, this.arena.bytesAt(at), to)
+    if (data !== undefined && length <= SHORT) copyShort(data, start, end, this.arena.dataAt(at), to)
+    else copy(bytes, start, end, this.arena.bytesAt(at), to)
   }
 
   /** Sets or, with 0, removes a deadline. */
@@ -246,13 +406,9 @@ export class Entries {
     const words = this.arena.wordsAt(at)
     const i = wordIndex(at)
     const flags = words[i + FLAGS]!
-    if ((flags & EXPIRES) !== 0 && expireAt !== 0) {
-      this.change(key, at)
-      this.#writeDeadline(at, expireAt)
-    } else if ((flags & EXPIRES) !== 0 || expireAt !== 0) {
-      const value = this.value(at)
-      this.put(key, at, value, expireAt, this.accessedAt(at))
-    } else this.change(key, at)
+    this.change(key, at)
+    const now = this.#reshape(key, at, expireAt === 0 ? flags & ~EXPIRES : flags | EXPIRES, words[i + VALUE]!)
+    if (expireAt !== 0) this.#writeDeadline(now, expireAt)
   }
 
   /** Removes the current entry, which is that of `key`. */
@@ -289,6 +445,39 @@ export class Entries {
     return at
   }
 
+  /** Gives the current entry other flags (without the time of its last access) and, where its value lies inside, another length of it;
+   *  what of the value there is room for stays. Returns its address. */
+  #reshape(key: Key, old: Address, flags: number, value: number): Address {
+    const before = this.arena.wordsAt(old)
+    const i = wordIndex(old)
+    const kept = flags & FLAG_MASK
+    const clock = this.accessedAt(old)
+    let at = old
+    if (!this.#fits(old, kept, entrySize(kept, before[i + KEY_LENGTH]!, value))) {
+      at = this.#lay(key, kept, entrySize(kept, before[i + KEY_LENGTH]!, value))
+      if ((kept & OUTSIDE) === 0) {
+        const start = this.#valueStart(old)
+        const end = start + Math.min(before[i + VALUE]!, value)
+        copy(this.arena.bytesAt(old), start, end, this.arena.bytesAt(at), this.#valueStart(at))
+      }
+      this.table.move(at)
+      this.#relist(old, at, kept)
+      if ((kept & EXPIRES) !== 0) this.#writeDeadline(at, this.expireAt(old))
+    }
+    const size = this.#sizeOf(old)
+    const words = this.arena.wordsAt(at)
+    words[wordIndex(at) + FLAGS] = kept | (clock << FLAG_BITS)
+    words[wordIndex(at) + VALUE] = value
+    if (at === old) return at
+    const lent = (kept & KIND_MASK) === 0 ? undefined : this.#lent.find(old)
+    if (lent !== undefined) {
+      this.#lent.move(old, at)
+      if (lent.packed?.isBorrowed === true) this.#moveTo(lent, at)
+    }
+    this.arena.free(old, size)
+    return at
+  }
+
   /** A new block with the key in it, stamped. */
   #lay(key: Key, flags: number, size: number): Address {
     const at = this.arena.allocate(size)
@@ -317,7 +506,9 @@ export class Entries {
   #dropValue(at: Address): void {
     const words = this.arena.wordsAt(at)
     const i = wordIndex(at)
-    if ((words[i + FLAGS]! & OUTSIDE) !== 0) this.#shelf.remove(words[i + VALUE]!)
+    const flags = words[i + FLAGS]!
+    if ((flags & OUTSIDE) !== 0) this.#shelf.remove(words[i + VALUE]!)
+    else if ((flags & KIND_MASK) !== 0) this.#lent.end(at)
   }
 
   #release(at: Address): void {
@@ -364,6 +555,14 @@ export class Entries {
   }
 }
 
+/** A string with at least `length` bytes of the room it has; what is new is zero. */
+function longer(value: StringValue, length: number): StringValue {
+  if (value.room === undefined || length <= value.bytes.length) return value
+  const bytes = value.room.subarray(0, length)
+  bytes.fill(0, value.bytes.length)
+  return { type: 'string', bytes, raw: true, room: value.room }
+}
+
 function copy(from: Buffer, start: number, end: number, to: Buffer, at: number): void {
   if (end - start > LONG) {
     from.copy(to, at, start, end)
@@ -372,9 +571,8 @@ function copy(from: Buffer, start: number, end: number, to: Buffer, at: number):
   for (let i = start, j = at; i < end; i++, j++) to[j] = from[i]!
 }
 
-/** A copy; `alone`: nothing else lies in the memory behind it (see StringValue.raw). */
-function copyOf(bytes: Buffer, start: number, end: number, alone = false): Buffer {
-  const own = alone ? Buffer.allocUnsafeSlow(end - start) : Buffer.allocUnsafe(end - start)
+function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const own = Buffer.allocUnsafe(end - start)
   copy(bytes, start, end, own, 0)
   return own
 }

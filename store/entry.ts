@@ -17,10 +17,15 @@ export const DEADLINE_PLACE = 6
 
 /** It has a deadline. */
 export const EXPIRES = 1
-/** The value lies outside: a collection, or a string too large for the arena. */
+/** The value lies outside: a collection that is not packed, or what is too large for the arena. */
 export const OUTSIDE = 2
-/** A string that grew in place (see StringValue). */
+/** A string that was changed in place: OBJECT ENCODING says raw whatever its length. */
 export const RAW = 4
+/** What lies inside: 0 for a string, or a kind of packed collection (store/kind.ts). */
+export const KIND_SHIFT = 3
+export const KIND_MASK = 7 << KIND_SHIFT
+/** The bytes of a string outside were handed out to somebody who may keep them: they must not be written over. */
+export const SHARED = 64
 
 export const FLAG_BITS = 8
 export const FLAG_MASK = (1 << FLAG_BITS) - 1

@@ -6,15 +6,22 @@ import type { Key } from '../lib/base/key.ts'
 import type { ArenaReport } from './arena.ts'
 import { Cut } from './cut.ts'
 import { Database } from './database.ts'
+import type { Frequency } from './frequency.ts'
 
 export type { Database, KeepTtl } from './database.ts'
 
+/** What has become of a key. `joined`: its stream has a new consumer. `replaced`: with all of its database, by a flush or a swap. `missed`: a read did not find it; only told
+ *  of while `tellMisses` is set. */
+export type Touch = 'created' | 'changed' | 'joined' | 'removed' | 'expired' | 'evicted' | 'replaced' | 'missed'
+
 /** What the keyspace tells the node around it. Keys are borrowed. */
 export interface KeyspaceHooks {
-  /** A key was created, changed or removed: watchers and tracking want to know. */
-  touched(db: number, key: Key): void
-  /** A key was removed because its time had come: replicas must be told (DEL). Called after the removal. */
+  /** A key was created, changed or removed: watchers, tracking and keyspace events want to know. */
+  touched(db: number, key: Key, what: Touch): void
+  /** A key was removed because its time had come, or because memory was short: replicas must be told (DEL). Called after the removal. */
   expired(db: number, key: Key): void
+  /** All keys of all databases were exchanged for others, which nobody is told one by one. */
+  exchanged?(): void
   /** The keys (latin1) of which somebody wants to hear when all keys of a database change at once: `touched` is called for those of
    *  them that are there, before or after. */
   awaited?(db: number): Iterable<string>
@@ -28,23 +35,39 @@ export interface KeyspaceStats {
   hits: number
   misses: number
   expired: number
+  evicted: number
 }
 
 export class Keyspace {
   readonly databases: readonly Database[]
-  readonly stats: KeyspaceStats = { hits: 0, misses: 0, expired: 0 }
+  readonly stats: KeyspaceStats = { hits: 0, misses: 0, expired: 0, evicted: 0 }
   hooks: KeyspaceHooks = { touched() {}, expired() {} }
   expiry: ExpiryMode = 'remove'
+  /** Undefined: entries note when they were used last, and not how often. */
+  lfu: Frequency | undefined
+  /** Who reads or writes now leaves no access times behind (CLIENT NO-TOUCH). */
+  untouched = false
+  /** Reads that find nothing are told of too. */
+  tellMisses = false
   /** The time by which deadlines are judged; the server sets it once a batch. */
   now: Millis = 0 as Millis
   /** Changes since the beginning: a command that moved it has changed data. */
   dirty = 0
+  /** Sources of the function libraries, in the order in which they were loaded. Only ever replaced as a whole, so that who has read
+   *  them sees whether they are others now. */
+  libraries: readonly Buffer[] = []
   /** The database the next active expire cycle begins with. */
   sweepFrom = 0
   #checkpointing = false
 
   constructor(options: { databases: number }) {
     this.databases = Array.from({ length: options.databases }, (_, i) => new Database(this, i))
+  }
+
+  /** CONFIG RESETSTAT. */
+  resetStats(): void {
+    const { stats } = this
+    stats.hits = stats.misses = stats.expired = stats.evicted = 0
   }
 
   /** Removes all keys of all databases; returns how many there were. */
@@ -57,7 +80,14 @@ export class Keyspace {
     return this.databases.reduce((sum, db) => sum + db.size, 0)
   }
 
-  /** Memory of keys and of the values that lie with them, in bytes. */
+  /** Bytes of keys and values that are in use (see `Database.memory`). */
+  get weight(): number {
+    let sum = 0
+    for (const db of this.databases) sum += db.weight
+    return sum
+  }
+
+  /** Memory of keys and values, in bytes. */
   get memory(): ArenaReport {
     const reports = this.databases.map((db) => db.memory)
     return {

@@ -25,6 +25,8 @@ export interface Commit extends SegmentHead {
   readonly generation: number
   /** Nor do those of earlier ones: a whole data set was written under this generation. */
   readonly oldest: number
+  /** Sources of the function libraries. */
+  readonly libraries: readonly Uint8Array[]
 }
 
 // --- keys ----------------------------------------------------------------------------------------------------------------
@@ -190,12 +192,15 @@ function textOf(out: protobuf.Writer): RecordText {
 /** The fields of the message `Commit` in order, from number 1 on: first all numbers, then all texts. */
 const NUMBERS = ['generation', 'oldest', 'chain', 'offset', 'secondOffset', 'db'] as const
 const TEXTS = ['replid', 'replid2'] as const
+/** After them: any number of libraries. */
+const LIBRARIES = 1 + NUMBERS.length + TEXTS.length
 
 /** The message `Commit`. */
 export function encodeCommit(commit: Commit): RecordText {
   const out = protobuf.Writer.create()
   for (const [i, name] of NUMBERS.entries()) out.uint32(tag(1 + i, 0)).sint64(commit[name])
   for (const [i, name] of TEXTS.entries()) out.uint32(tag(1 + NUMBERS.length + i, 2)).string(commit[name])
+  for (const library of commit.libraries) out.uint32(tag(LIBRARIES, 2)).bytes(library)
   return textOf(out)
 }
 
@@ -203,6 +208,7 @@ export function encodeCommit(commit: Commit): RecordText {
 export function decodeCommit(text: RecordText): Commit {
   const numbers = { generation: 0, oldest: 0, chain: 0, offset: 0, secondOffset: 0, db: 0 }
   const texts = { replid: '', replid2: '' }
+  const libraries: Buffer[] = []
   try {
     const from = protobuf.Reader.create(Buffer.from(text, 'latin1'))
     while (from.pos < from.len) {
@@ -212,10 +218,11 @@ export function decodeCommit(text: RecordText): Commit {
       const text = TEXTS[place - NUMBERS.length]
       if (number !== undefined) numbers[number] = Number(String(from.sint64()))
       else if (text !== undefined) texts[text] = from.string()
+      else if (field >> 3 === LIBRARIES) libraries.push(Buffer.from(from.bytes()))
       else from.skipType(field & 7)
     }
   } catch (cause) {
     throw new RecordError('the commit of the checkpoint is damaged', { cause })
   }
-  return { ...numbers, ...texts }
+  return { ...numbers, ...texts, libraries }
 }

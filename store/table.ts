@@ -8,6 +8,8 @@
  *  What the order buys: the keys of a slot are together; and a position (slot and hash) divides the keys into those before and those
  *  after it whatever is added, removed or moved meanwhile. SCAN's cursor is such a position, and so is how far a cut has come. */
 import { SLOT_COUNT } from '../lib/base/brand.ts'
+import { equalsShort } from '../lib/base/copy.ts'
+import type { Key } from '../lib/base/key.ts'
 import { type Address, type Arena, wordIndex } from './arena.ts'
 import { FLAGS, KEY_LENGTH, keyOffset } from './entry.ts'
 import { Roll } from './roll.ts'
@@ -61,6 +63,9 @@ export class Table {
   /** Where the last search ended: a page, and the entry's place in it. */
   #page: Address = 0
   #place = 0
+  /** The key that was found there, and its mark: a command asks for its key several times, to route, to read and to write. */
+  #key: Key | undefined
+  #mark = 0
   /** No page has ever had more room. */
   #widest = STEP
 
@@ -74,7 +79,8 @@ export class Table {
   }
 
   /** The entry of a key, which is then the current one, or 0. */
-  find(slot: number, hash: number, bytes: Buffer, start: number, end: number): Address {
+  find(slot: number, hash: number, key: Key): Address {
+    if (key === this.#key && key.mark === this.#mark) return this.#current
     const page = this.#pageOf(slot, hash)
     if (page === 0) return 0
     const words = this.#arena.wordsAt(page)
@@ -84,24 +90,32 @@ export class Table {
     for (let i = first; i < last; i++) {
       if (words[i] !== hash) continue
       const entry = words[i + (words[at + SHAPE]! >>> 8)]!
-      if (!this.#hasKey(entry, bytes, start, end)) continue
+      if (!this.#hasKey(entry, key)) continue
       this.#page = page
       this.#place = i - first
+      this.#key = key.mark === 0 ? undefined : key
+      this.#mark = key.mark
       return entry
     }
     return 0
   }
 
-  #hasKey(entry: Address, bytes: Buffer, start: number, end: number): boolean {
+  /** The entry the last search has found. */
+  get #current(): Address {
+    const at = wordIndex(this.#page)
+    const words = this.#arena.wordsAt(this.#page)
+    return words[at + HEAD + (words[at + SHAPE]! >>> 8) + this.#place]!
+  }
+
+  #hasKey(entry: Address, key: Key): boolean {
     const words = this.#arena.wordsAt(entry)
     const at = wordIndex(entry)
-    const length = end - start
+    const { length } = key
     if (words[at + KEY_LENGTH] !== length) return false
-    const theirs = this.#arena.bytesAt(entry)
     const from = (at << 2) + keyOffset(words[at + FLAGS]!)
-    if (length > LONG_KEY) return theirs.compare(bytes, start, end, from, from + length) === 0
-    for (let i = 0; i < length; i++) if (theirs[from + i] !== bytes[start + i]) return false
-    return true
+    if (length > LONG_KEY)
+      return this.#arena.bytesAt(entry).compare(key.bytes, key.start, key.end, from, from + length) === 0
+    return equalsShort(this.#arena.dataAt(entry), from, key.data, key.start, length)
   }
 
   /** Adds an entry whose key is not there yet; it is then the current one. */
@@ -116,6 +130,7 @@ export class Table {
     this.size++
     this.#page = page
     this.#place = place
+    this.#key = undefined
   }
 
   /** The current entry has moved. */
@@ -134,6 +149,7 @@ export class Table {
 
   /** Removes the current entry, which has this slot and hash. */
   remove(slot: number, hash: number): void {
+    this.#key = undefined
     const page = this.#page
     const words = this.#arena.wordsAt(page)
     const at = wordIndex(page)
@@ -185,6 +201,21 @@ export class Table {
     const found: Address[] = []
     for (let from: Position = 0; found.length === 0; ) from = this.collect(from, END, 0, found)
     return found[0]!
+  }
+
+  /** Adds up to `most` entries to `found`: neighbours on a page drawn at random, or on more pages if that has not as many. They are as good
+   *  as drawn one by one, for hashes make neighbours of strangers, and cost a fifth. There must be one. */
+  sample(most: number, float: () => number, found: Address[]): void {
+    while (found.length < most) {
+      const page = this.#pages.at(Math.floor(float() * this.#pages.size))
+      const words = this.#arena.wordsAt(page)
+      const at = wordIndex(page)
+      const count = words[at + COUNT]!
+      const first = at + HEAD + (words[at + SHAPE]! >>> 8)
+      const start = Math.floor(float() * count)
+      const end = Math.min(count, most - found.length)
+      for (let i = 0; i < end; i++) found.push(words[first + ((start + i) % count)]!)
+    }
   }
 
   // --- pages -----------------------------------------------------------------------------------------------------------

@@ -5,16 +5,16 @@ import type { HashValue } from './types/hash.ts'
 import type { ListValue } from './types/list.ts'
 import type { SetValue } from './types/set.ts'
 import type { StreamValue } from './types/stream.ts'
-import { copyString } from './types/string.ts'
 import type { ZSetValue } from './types/zset.ts'
 
-/** A byte string. `bytes` is never written into after it was stored: readers may keep it. */
+/** A byte string. Who gets one from the store may keep `bytes`: they are not written into afterwards. */
 export interface StringValue {
   readonly type: 'string'
   readonly bytes: Buffer
-  /** It grew in place (APPEND, SETRANGE): OBJECT ENCODING says raw whatever its length. The memory behind `bytes` is then
-   *  its own to the last byte, room to grow included. */
+  /** It was changed in place (APPEND, SETRANGE): OBJECT ENCODING says raw whatever its length. */
   readonly raw: boolean
+  /** The memory that `bytes` begins and in which it may grow: only the store knows of it. */
+  readonly room?: Buffer
 }
 
 export type Value = StringValue | ListValue | StreamValue | HashValue | SetValue | ZSetValue
@@ -36,7 +36,7 @@ export function encodingName(value: Value): string {
 export function copyValue(value: Value): Value {
   switch (value.type) {
     case 'string':
-      return copyString(value)
+      return { type: 'string', bytes: value.bytes, raw: value.raw }
     case 'hash':
     case 'list':
     case 'set':

@@ -6,7 +6,7 @@ import { RDB_READ_VERSION } from './reader.ts'
 import { Sink } from './sink.ts'
 import { type Decoding, decodeWhole, RdbError, Source, UnsupportedTypeError } from './source.ts'
 import { DEFAULT_LIMITS, type Limits, readValue } from './types.ts'
-import { RDB_VERSION } from './writer.ts'
+import { LIBRARY, RDB_VERSION } from './writer.ts'
 
 /** Version and checksum. */
 const FOOTER = 2 + 8
@@ -17,6 +17,20 @@ export function dumpValue(value: Value, compress = true): Buffer {
   const { code, write } = writerOf(value)
   out.u8(code)
   write(out, value)
+  return seal(out)
+}
+
+/** The payload FUNCTION DUMP answers: the libraries' sources. */
+export function dumpLibraries(sources: readonly Uint8Array[], compress = true): Buffer {
+  const out = new Sink(compress)
+  for (const source of sources) {
+    out.u8(LIBRARY)
+    out.string(source)
+  }
+  return seal(out)
+}
+
+function seal(out: Sink): Buffer {
   out.u16(RDB_VERSION)
   const checksum = out.checksum()
   out.bytes(checksum)
@@ -27,10 +41,7 @@ export function dumpValue(value: Value, compress = true): Buffer {
  *  version or damaged ("DUMP payload version or checksum are wrong"), or whole but senseless ("Bad data format"), and
  *  UnsupportedTypeError. `limits`: how far collections stay packed. */
 export function loadDump(payload: Buffer, limits = DEFAULT_LIMITS): Value {
-  const body = payload.length - FOOTER
-  if (body < 0 || !isIntact(payload, body)) throw new RdbError('DUMP payload version or checksum are wrong')
-  const source = new Source()
-  source.push(payload.subarray(0, body))
+  const source = unseal(payload)
   try {
     const value = decodeWhole(readTyped(source, limits))
     if (value !== undefined) return value
@@ -42,6 +53,32 @@ export function loadDump(payload: Buffer, limits = DEFAULT_LIMITS): Value {
 }
 
 const BAD_FORMAT = 'Bad data format'
+
+/** The sources FUNCTION RESTORE is given, copied. Throws RdbError as `loadDump` does, with the words for libraries. */
+export function loadLibraries(payload: Buffer): readonly Buffer[] {
+  const source = unseal(payload)
+  const sources = decodeWhole(readLibraries(source))
+  if (sources === undefined) throw new RdbError('failed loading functions payload')
+  return sources
+}
+
+function* readLibraries(from: Source): Decoding<readonly Buffer[]> {
+  const sources: Buffer[] = []
+  while (from.available > 0) {
+    if ((yield* from.u8()) !== LIBRARY) throw new RdbError('given type is not a function')
+    sources.push(Buffer.from(yield* from.string()))
+  }
+  return sources
+}
+
+/** What stands before the footer. */
+function unseal(payload: Buffer): Source {
+  const body = payload.length - FOOTER
+  if (body < 0 || !isIntact(payload, body)) throw new RdbError('DUMP payload version or checksum are wrong')
+  const source = new Source()
+  source.push(payload.subarray(0, body))
+  return source
+}
 
 function isIntact(payload: Buffer, body: number): boolean {
   const version = payload.readUInt16LE(body)

@@ -27,18 +27,20 @@ export function writeDumpNow(disk: Disk, path: string, chunks: Iterable<Buffer>)
   }
 }
 
-/** As `writeDumpNow`, while the event loop goes on: a few chunks are made at a time, until the source says that it may be left alone. */
-export async function writeDump(
-  disk: Disk,
-  path: string,
-  chunks: Iterable<Buffer>,
-  mayPause: () => boolean,
-): Promise<void> {
+/** What makes a file a slice at a time. */
+export interface SliceSource {
+  readonly isDone: boolean
+  slice(): Buffer[]
+}
+
+/** As `writeDumpNow`, while the event loop goes on between the slices. */
+export async function writeDump(disk: Disk, path: string, source: SliceSource): Promise<void> {
   const draft = draftOf(path)
   try {
     const file = disk.open(draft, 'create')
     try {
-      await writeChunks(file, chunks, mayPause)
+      await writeSlices(file, source, SYNC_EVERY)
+      await file.sync()
     } finally {
       file.close()
     }
@@ -49,23 +51,24 @@ export async function writeDump(
   }
 }
 
-async function writeChunks(file: DiskFile, chunks: Iterable<Buffer>, mayPause: () => boolean): Promise<void> {
+/** Writes all slices of a source to a file, while the event loop goes on between them; returns how many bytes they are. They are forced
+ *  to the disk each `syncEvery` bytes. */
+export async function writeSlices(
+  file: DiskFile,
+  source: SliceSource,
+  syncEvery = Number.POSITIVE_INFINITY,
+): Promise<number> {
   let at = 0
   let synced = 0
-  let made: Buffer[] = []
-  for (const chunk of chunks) {
-    made.push(chunk)
-    if (!mayPause()) continue
-    const bytes = made.length === 1 ? chunk : Buffer.concat(made)
-    made = []
+  while (!source.isDone) {
+    const bytes = Buffer.concat(source.slice())
     await file.writeLater(bytes, at)
     at += bytes.length
-    if (at - synced < SYNC_EVERY) continue
+    if (at - synced < syncEvery) continue
     await file.sync()
     synced = at
   }
-  await file.writeLater(Buffer.concat(made), at)
-  await file.sync()
+  return at
 }
 
 const draftOf = (path: string): string => join(dirname(path), `temp-${basename(path)}`)

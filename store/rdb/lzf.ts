@@ -40,7 +40,11 @@ const HASH_BITS = 14
 const lastSeen = new Int32Array(1 << HASH_BITS)
 let epoch = 1
 
-/** Compresses, or answers undefined when that would not save at least four bytes (then a real server stores it plain). */
+/** Where short strings are compressed to: a buffer for each would be garbage at once. */
+const scratch = Buffer.allocUnsafeSlow(4096)
+
+/** Compresses, or answers undefined when that would not save at least four bytes (then a real server stores it plain). What it answers is
+ *  borrowed until the next call. */
 export function lzfCompress(input: Uint8Array): Buffer | undefined {
   const limit = input.length - 4
   if (limit <= 0) return undefined
@@ -48,7 +52,7 @@ export function lzfCompress(input: Uint8Array): Buffer | undefined {
     lastSeen.fill(0)
     epoch = 1
   }
-  const output = Buffer.allocUnsafe(limit)
+  const output = limit <= scratch.length ? scratch.subarray(0, limit) : Buffer.allocUnsafeSlow(limit)
   let to = 0
   let literals = 0
   let at = 0

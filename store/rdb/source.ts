@@ -50,6 +50,11 @@ export class Source {
     this.#available += chunk.length
   }
 
+  /** Bytes that have come and have not been read. */
+  get available(): number {
+    return this.#available
+  }
+
   /** What has not been read, and is not wanted any more here. */
   rest(): Buffer {
     return Buffer.concat([this.#chunk.subarray(this.#at), ...this.#chunks.slice(this.#next)])

@@ -31,28 +31,71 @@ const SELECT_DB = 254
 const EXPIRE_MILLIS = 252
 const SIZES = 251
 const AUX = 250
-const LIBRARY = 245
+/** Before the source of a library of functions. */
+export const LIBRARY = 245
 
 /** Chunks are handed out when about this much has gathered. */
 const CHUNK = 64 * 1024
 
-/** Writes `entries`, whose databases must come one after the other. The entries are pulled as the chunks are. */
+/** Writes `entries`. They are pulled as the chunks are. */
 export function* writeRdb(entries: Iterable<RdbEntry>, options: RdbOptions): Generator<Buffer, void> {
-  const out = new Sink(options.compress)
-  writeHead(out, options)
-  let db = -1
+  const out = new RdbWriter(options)
   for (const entry of entries) {
-    if (entry.db !== db) {
-      db = entry.db
-      writeDatabase(out, db, options)
-    }
-    writeEntry(out, entry)
+    out.entry(entry)
     if (out.pending >= CHUNK) yield* out.take()
   }
-  out.u8(EOF)
-  const checksum = out.checksum()
-  out.bytes(checksum)
+  out.end()
   yield* out.take()
+}
+
+/** An RDB file in the making: what was written is taken from it every now and then. */
+export class RdbWriter {
+  readonly #out: Sink
+  readonly #options: RdbOptions
+  readonly #sized = new Set<number>()
+  #db = -1
+
+  /** Writes the head. */
+  constructor(options: RdbOptions) {
+    this.#out = new Sink(options.compress)
+    this.#options = options
+    writeHead(this.#out, options)
+  }
+
+  /** Bytes waiting to be taken. */
+  get pending(): number {
+    return this.#out.pending
+  }
+
+  /** Hands out what was written since the last time. Large strings are references: their owner must not write into them. */
+  take(): Buffer[] {
+    return this.#out.take()
+  }
+
+  entry(entry: RdbEntry): void {
+    if (entry.db !== this.#db) this.#database(entry.db)
+    writeEntry(this.#out, entry)
+  }
+
+  /** Writes the end of the file, and the checksum. */
+  end(): void {
+    this.#out.u8(EOF)
+    this.#out.bytes(this.#out.checksum())
+  }
+
+  /** The sizes stand where a database comes for the first time. */
+  #database(db: number): void {
+    const out = this.#out
+    this.#db = db
+    out.u8(SELECT_DB)
+    out.length(db)
+    const size = this.#sized.has(db) ? undefined : this.#options.sizes?.(db)
+    if (size === undefined) return
+    this.#sized.add(db)
+    out.u8(SIZES)
+    out.length(size.keys)
+    out.length(size.expires)
+  }
 }
 
 function writeHead(out: Sink, { aux, libraries = [] }: RdbOptions): void {
@@ -66,16 +109,6 @@ function writeHead(out: Sink, { aux, libraries = [] }: RdbOptions): void {
     out.u8(LIBRARY)
     out.string(source)
   }
-}
-
-function writeDatabase(out: Sink, db: number, { sizes }: RdbOptions): void {
-  out.u8(SELECT_DB)
-  out.length(db)
-  const size = sizes?.(db)
-  if (size === undefined) return
-  out.u8(SIZES)
-  out.length(size.keys)
-  out.length(size.expires)
 }
 
 function writeEntry(out: Sink, { key, value, expireAt }: RdbEntry): void {

@@ -2,6 +2,8 @@
 import type { Key } from '../../lib/base/key.ts'
 import { type BulkSink, Listpack, PackedError } from './listpack.ts'
 import { Names, putText, scanStep } from './names.ts'
+import type { PackedBytes } from './packed-bytes.ts'
+import { BUFFER, TEXT } from './weight.ts'
 
 /** How far a hash stays packed: number of fields, and bytes of each field and value. Named as in the configuration. */
 export interface HashLimits {
@@ -17,6 +19,8 @@ export const DEFAULT_HASH_LIMITS: HashLimits = { hashMaxListpackEntries: 512, ha
 interface Table {
   readonly fields: Names
   readonly values: string[]
+  /** Characters of all values. */
+  valueCharacters: number
 }
 
 /** A pair is named by its spot, a number that holds until a pair is set or deleted; -1 is no pair. */
@@ -54,10 +58,28 @@ export class HashValue {
     return this.#form instanceof Listpack ? this.#form.bytes : undefined
   }
 
+  /** The form of a packed hash. */
+  get packed(): PackedBytes | undefined {
+    return this.#form instanceof Listpack ? this.#form : undefined
+  }
+
+  /** Makes the bytes of a packed one its own (see PackedBytes). */
+  detach(): void {
+    this.packed?.detach()
+  }
+
+  /** Bytes in memory, an estimate. */
+  get weight(): number {
+    const form = this.#form
+    if (form instanceof Listpack) return BUFFER + form.size
+    return form.fields.weight + form.values.length * TEXT + form.valueCharacters
+  }
+
   copy(): HashValue {
     const form = this.#form
     if (form instanceof Listpack) return new HashValue(form.copy())
-    return new HashValue({ fields: form.fields.copy(), values: form.values.slice() })
+    const { fields, values, valueCharacters } = form
+    return new HashValue({ fields: fields.copy(), values: values.slice(), valueCharacters })
   }
 
   /** The spot of a field. */
@@ -119,24 +141,23 @@ export class HashValue {
     for (let spot = this.first(); spot >= 0; spot = this.next(spot)) yield [this.field(spot), this.value(spot)]
   }
 
-  /** Sets a field to a copy of `value`; true when the field is new. */
-  set(field: Key, value: Buffer, limits: HashLimits): boolean {
+  /** Sets a field to a copy of value[start, end); true when the field is new. */
+  set(field: Key, value: Buffer, limits: HashLimits, start = 0, end = value.length): boolean {
     const most = limits.hashMaxListpackValue
-    if (this.#form instanceof Listpack && (field.length > most || value.length > most)) this.#unpack()
+    if (this.#form instanceof Listpack && (field.length > most || end - start > most)) this.#unpack()
     const spot = this.find(field)
     const form = this.#form
     if (form instanceof Listpack) {
-      if (spot >= 0) form.replace(form.next(spot), value)
+      if (spot >= 0) form.replace(form.next(spot), value, start, end)
       else {
         form.append(field.bytes, field.start, field.end)
-        form.append(value)
+        form.append(value, start, end)
       }
       if (this.size > limits.hashMaxListpackEntries) this.#unpack()
-    } else if (spot >= 0) form.values[spot] = value.latin1Slice()
-    else {
-      form.fields.add(field.text())
-      form.values.push(value.latin1Slice())
-    }
+    } else if (spot >= 0) {
+      form.valueCharacters += end - start - form.values[spot]!.length
+      form.values[spot] = value.latin1Slice(start, end)
+    } else addPair(form, field.text(), value.latin1Slice(start, end))
     return spot < 0
   }
 
@@ -148,6 +169,7 @@ export class HashValue {
     if (form instanceof Listpack) form.delete(spot, 2)
     else {
       form.fields.remove(spot)
+      form.valueCharacters -= form.values[spot]!.length
       const last = form.values.pop()!
       if (spot < form.values.length) form.values[spot] = last
     }
@@ -165,11 +187,15 @@ export class HashValue {
   }
 
   #unpack(): void {
-    const table: Table = { fields: new Names(), values: [] }
-    for (const [field, value] of this) {
-      table.fields.add(field.latin1Slice())
-      table.values.push(value.latin1Slice())
-    }
+    const table: Table = { fields: new Names(), values: [], valueCharacters: 0 }
+    for (const [field, value] of this) addPair(table, field.latin1Slice(), value.latin1Slice())
     this.#form = table
   }
+}
+
+/** Adds a field that is not there yet. */
+function addPair(table: Table, field: string, value: string): void {
+  table.fields.add(field)
+  table.values.push(value)
+  table.valueCharacters += value.length
 }

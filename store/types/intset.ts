@@ -2,26 +2,25 @@
  *  width of an element (2, 4, 8), u32 LE count, elements LE. */
 import { PackedError } from './listpack.ts'
 import { readInt64 } from './listpack-entry.ts'
+import { PackedBytes, roomToGrow } from './packed-bytes.ts'
 
 const HEADER = 8
 
 /** A 64-bit integer; a bigint only when a number would not be exact. */
 export type Int64 = number | bigint
 
-export class Intset {
-  /** The intset, then room for it to grow. */
-  #room: Buffer
+export class Intset extends PackedBytes {
   #width: number
   #count: number
 
   private constructor(room: Buffer, width: number, count: number) {
-    this.#room = room
+    super(room, 0, room.length)
     this.#width = width
     this.#count = count
   }
 
   static empty(): Intset {
-    const set = new Intset(Buffer.alloc(HEADER), 2, 0)
+    const set = new Intset(roomToGrow(HEADER), 2, 0)
     set.#writeHeader()
     return set
   }
@@ -38,9 +37,16 @@ export class Intset {
     return set
   }
 
-  /** Exactly the intset's bytes, as they are until it changes. */
-  get bytes(): Buffer {
-    return this.#room.subarray(0, HEADER + this.#count * this.#width)
+  /** The intset that begins at `start` in memory of the store, where it may grow up to `limit`. It is one, and not a large one. */
+  static borrow(room: Buffer, start: number, limit: number): Intset {
+    const set = new Intset(room, room[start]!, room[start + 4]! | (room[start + 5]! << 8))
+    set.moveTo(room, start, limit)
+    return set
+  }
+
+  /** Length of `bytes`. */
+  override get size(): number {
+    return HEADER + this.#count * this.#width
   }
 
   /** Number of elements. */
@@ -54,7 +60,7 @@ export class Intset {
 
   /** The element of an index below `count`. */
   at(index: number): Int64 {
-    return readElement(this.#room, this.#width, index)
+    return readElement(this.room, this.start, this.#width, index)
   }
 
   has(value: Int64): boolean {
@@ -67,9 +73,9 @@ export class Intset {
     const place = this.#place(value)
     if (place < this.#count && this.at(place) === value) return false
     this.#reserve(this.#count + 1, Math.max(this.#width, widthOf(value)))
-    const at = HEADER + place * this.#width
-    this.#room.copyWithin(at + this.#width, at, HEADER + this.#count * this.#width)
-    writeElement(this.#room, this.#width, place, value)
+    const at = this.start + HEADER + place * this.#width
+    this.room.copyWithin(at + this.#width, at, this.start + this.size)
+    writeElement(this.room, this.start, this.#width, place, value)
     this.#count++
     this.#writeHeader()
     return true
@@ -79,8 +85,8 @@ export class Intset {
   remove(value: Int64): boolean {
     const place = this.#place(value)
     if (place === this.#count || this.at(place) !== value) return false
-    const at = HEADER + place * this.#width
-    this.#room.copyWithin(at, at + this.#width, HEADER + this.#count * this.#width)
+    const at = this.start + HEADER + place * this.#width
+    this.room.copyWithin(at, at + this.#width, this.start + this.size)
     this.#count--
     this.#writeHeader()
     return true
@@ -103,31 +109,31 @@ export class Intset {
   /** Room for `count` elements of a width. */
   #reserve(count: number, width: number): void {
     const size = HEADER + count * width
-    if (width === this.#width && size <= this.#room.length) return
-    const room = Buffer.allocUnsafeSlow(size + (size >> 2))
-    if (width === this.#width) this.#room.copy(room, 0, 0, HEADER + this.#count * width)
-    else for (let i = 0; i < this.#count; i++) writeElement(room, width, i, this.at(i))
-    this.#room = room
+    if (width === this.#width && this.start + size <= this.limit) return
+    const room = roomToGrow(size)
+    if (width === this.#width) this.copyTo(room, 0)
+    else for (let i = 0; i < this.#count; i++) writeElement(room, 0, width, i, this.at(i))
+    this.settle(room)
     this.#width = width
   }
 
   #writeHeader(): void {
-    this.#room.writeUInt32LE(this.#width, 0)
-    this.#room.writeUInt32LE(this.#count, 4)
+    this.room.writeUInt32LE(this.#width, this.start)
+    this.room.writeUInt32LE(this.#count, this.start + 4)
   }
 }
 
 const within = (value: Int64, limit: number): boolean => value >= -limit && value < limit
 const widthOf = (value: Int64): number => (within(value, 2 ** 15) ? 2 : within(value, 2 ** 31) ? 4 : 8)
 
-function readElement(room: Buffer, width: number, index: number): Int64 {
-  const at = HEADER + index * width
+function readElement(room: Buffer, start: number, width: number, index: number): Int64 {
+  const at = start + HEADER + index * width
   if (width === 2) return room.readInt16LE(at)
   return width === 4 ? room.readInt32LE(at) : readInt64(room, at)
 }
 
-function writeElement(room: Buffer, width: number, index: number, value: Int64): void {
-  const at = HEADER + index * width
+function writeElement(room: Buffer, start: number, width: number, index: number, value: Int64): void {
+  const at = start + HEADER + index * width
   if (width === 8) room.writeBigInt64LE(BigInt(value), at)
   else room.writeIntLE(Number(value), at, width)
 }

@@ -1,6 +1,8 @@
 /** Lists: a chain of listpacks of a few KiB each, as a real server keeps them. Both ends are reached at once, a place inside by
  *  walking over the chunks, and a change there moves the bytes of one chunk only. */
 import { type BulkSink, Listpack } from './listpack.ts'
+import type { PackedBytes } from './packed-bytes.ts'
+import { BUFFER, LINK } from './weight.ts'
 
 /** An end of a list. */
 export type Side = 'left' | 'right'
@@ -23,6 +25,14 @@ export class ListValue {
   #head: Chunk | undefined
   #tail: Chunk | undefined
   #size = 0
+  /** Chunks, and bytes of them all. */
+  #chunks = 0
+  #bytes = 0
+
+  /** A list over one listpack, which now belongs to it. */
+  constructor(pack?: Listpack) {
+    if (pack !== undefined) this.#adopt(pack)
+  }
 
   /** A list over one listpack; the bytes now belong to it. Throws PackedError when they are none. */
   static fromPacked(bytes: Buffer): ListValue {
@@ -42,7 +52,22 @@ export class ListValue {
 
   /** The only listpack of a small list. */
   get packedBytes(): Buffer | undefined {
-    return this.#head !== undefined && this.#head === this.#tail ? this.#head.pack.bytes : undefined
+    return this.packed?.bytes
+  }
+
+  /** The form of a list that is packed: in one listpack. */
+  get packed(): PackedBytes | undefined {
+    return this.#chunks === 1 ? this.#head!.pack : undefined
+  }
+
+  /** Makes the bytes of all chunks its own (see PackedBytes). */
+  detach(): void {
+    for (let chunk = this.#head; chunk !== undefined; chunk = chunk.next) chunk.pack.detach()
+  }
+
+  /** Bytes in memory, an estimate. */
+  get weight(): number {
+    return this.#bytes + this.#chunks * (BUFFER + LINK)
   }
 
   /** The listpacks in a row, each as it is until the list changes. An element that is larger than a chunk may be has one of its own. */
@@ -93,7 +118,12 @@ export class ListValue {
       const here = Math.min(left, chunk.pack.count)
       left -= here
       if (here === chunk.pack.count) this.#unlink(chunk)
-      else chunk.pack.delete(chunk.pack.seek(side === 'left' ? 0 : -here), here)
+      else {
+        const { pack } = chunk
+        const before = pack.size
+        pack.delete(pack.seek(side === 'left' ? 0 : -here), here)
+        this.#bytes += pack.size - before
+      }
     }
     return dropped
   }
@@ -103,12 +133,12 @@ export class ListValue {
     const place = this.#seek(index)
     if (place === undefined) return false
     const { chunk, at } = place
-    if (chunk.pack.size + bytes.length - chunk.pack.length(at) <= largest(fill)) chunk.pack.replace(at, bytes)
+    if (chunk.pack.size + bytes.length - chunk.pack.length(at) <= largest(fill)) this.#replace(chunk.pack, at, bytes)
     else {
       const alone = this.#cut(chunk, at)
       const { pack } = alone
       this.#cut(alone, pack.next(pack.first()))
-      pack.replace(pack.first(), bytes)
+      this.#replace(pack, pack.first(), bytes)
     }
     return true
   }
@@ -122,7 +152,9 @@ export class ListValue {
     if (at < 0) this.#insertBetween(chunk, chunk.next, fill, bytes)
     else if (at === chunk.pack.first()) this.#insertBetween(chunk.previous, chunk, fill, bytes)
     else if (hasRoom(chunk.pack, bytes.length, fill)) {
+      const before = chunk.pack.size
       chunk.pack.insertBefore(at, bytes)
+      this.#bytes += chunk.pack.size - before
       this.#size++
     } else {
       this.#insertBetween(chunk, this.#cut(chunk, at), fill, bytes)
@@ -138,7 +170,9 @@ export class ListValue {
     let chunk = step > 0 ? this.#head : this.#tail
     while (chunk !== undefined && removed < most) {
       const further: Chunk | undefined = step > 0 ? chunk.next : chunk.previous
+      const before = chunk.pack.size
       removed += removeFrom(chunk.pack, bytes, most - removed, step)
+      this.#bytes += chunk.pack.size - before
       if (chunk.pack.count === 0) this.#unlink(chunk)
       chunk = further
     }
@@ -193,10 +227,25 @@ export class ListValue {
     start = 0,
     end = bytes.length,
   ): void {
-    if (left !== undefined && hasRoom(left.pack, end - start, fill)) left.pack.append(bytes, start, end)
-    else if (right !== undefined && hasRoom(right.pack, end - start, fill)) right.pack.prepend(bytes, start, end)
-    else this.#link(Listpack.empty(), left).pack.append(bytes, start, end)
+    const atEnd = left !== undefined && hasRoom(left.pack, end - start, fill)
+    const atBeginning = !atEnd && right !== undefined && hasRoom(right.pack, end - start, fill)
+    const { pack } = atEnd ? left : atBeginning ? right : this.#link(Listpack.empty(this.#expected(fill)), left)
+    const before = pack.size
+    if (atBeginning) pack.prepend(bytes, start, end)
+    else pack.append(bytes, start, end)
+    this.#bytes += pack.size - before
     this.#size++
+  }
+
+  /** How large a new chunk is going to be: a list of several fills each up before it begins another. */
+  #expected(fill: number): number {
+    return this.#chunks > 0 && fill < 0 ? largest(fill) : 0
+  }
+
+  #replace(pack: Listpack, at: number, bytes: Uint8Array): void {
+    const before = pack.size
+    pack.replace(at, bytes)
+    this.#bytes += pack.size - before
   }
 
   /** Cuts a chunk in two before an entry, unless that is its first or none (-1); returns the chunk that begins with it. */
@@ -204,7 +253,9 @@ export class ListValue {
     const { pack } = chunk
     if (at < 0 || at === pack.first()) return chunk
     const rest = pack.copy()
+    this.#bytes -= pack.size
     pack.delete(at, pack.count)
+    this.#bytes += pack.size
     rest.delete(rest.first(), pack.count)
     return this.#link(rest, chunk)
   }
@@ -223,10 +274,14 @@ export class ListValue {
     else previous.next = chunk
     if (next === undefined) this.#tail = chunk
     else next.previous = chunk
+    this.#chunks++
+    this.#bytes += pack.size
     return chunk
   }
 
-  #unlink({ previous, next }: Chunk): void {
+  #unlink({ pack, previous, next }: Chunk): void {
+    this.#chunks--
+    this.#bytes -= pack.size
     if (previous === undefined) this.#head = next
     else previous.next = next
     if (next === undefined) this.#tail = previous

@@ -14,6 +14,7 @@ import {
   stringLength,
   writeBack,
 } from './listpack-entry.ts'
+import { PackedBytes, roomToGrow } from './packed-bytes.ts'
 import { integerBytes } from './string.ts'
 
 /** Packed bytes from elsewhere that are not what they claim to be. */
@@ -29,23 +30,25 @@ const HEADER = 6
 const END = 0xff
 /** A count that the header cannot hold: walk to know. */
 const UNKNOWN = 0xffff
-const EMPTY = Buffer.from([HEADER + 1, 0, 0, 0, 0, 0, END])
+const EMPTY: readonly number[] = [HEADER + 1, 0, 0, 0, 0, 0, END]
 
 /** Entries are named by their offset, which holds until something before them changes; -1 is no entry. */
-export class Listpack {
-  /** The listpack, then room for it to grow. */
-  #room: Buffer
+export class Listpack extends PackedBytes {
   #size: number
   #count: number
 
   private constructor(room: Buffer, size: number, count: number) {
-    this.#room = room
+    super(room, 0, room.length)
     this.#size = size
     this.#count = count
   }
 
-  static empty(): Listpack {
-    return new Listpack(Buffer.from(EMPTY), EMPTY.length, 0)
+  /** With room for `expected` bytes: growing to 8 KiB would go through twenty buffers (LPUSH at pipeline 100: 611 ns, with
+   *  this 522). */
+  static empty(expected = 0): Listpack {
+    const room = expected <= EMPTY.length ? roomToGrow(EMPTY.length) : Buffer.allocUnsafeSlow(expected)
+    for (let i = 0; i < EMPTY.length; i++) room[i] = EMPTY[i]!
+    return new Listpack(room, EMPTY.length, 0)
   }
 
   /** A listpack made elsewhere; the bytes now belong to it. Throws PackedError unless they are one to the last bit. */
@@ -53,13 +56,16 @@ export class Listpack {
     return new Listpack(bytes, bytes.length, checkedCount(bytes))
   }
 
-  /** Exactly the listpack's bytes, as they are until it changes. */
-  get bytes(): Buffer {
-    return this.#room.subarray(0, this.#size)
+  /** The listpack that begins at `start` in memory of the store, where it may grow up to `limit`. It is one, and not a large one. */
+  static borrow(room: Buffer, start: number, limit: number): Listpack {
+    const size = room[start]! | (room[start + 1]! << 8) | (room[start + 2]! << 16)
+    const pack = new Listpack(room, size, room[start + 4]! | (room[start + 5]! << 8))
+    pack.moveTo(room, start, limit)
+    return pack
   }
 
   /** Length of `bytes`. */
-  get size(): number {
+  override get size(): number {
     return this.#size
   }
 
@@ -82,11 +88,11 @@ export class Listpack {
 
   next(at: number): number {
     const after = this.#after(at)
-    return this.#room[after] === END ? -1 : after
+    return this.room[this.start + after] === END ? -1 : after
   }
 
   prev(at: number): number {
-    return at === HEADER ? -1 : entryBefore(this.#room, at)
+    return at === HEADER ? -1 : entryBefore(this.room, this.start + at) - this.start
   }
 
   /** The entry of an index; negative counts from the end. */
@@ -98,44 +104,46 @@ export class Listpack {
       for (let i = 0; i < place; i++) at = this.#after(at)
       return at
     }
-    let at = this.#size - 1
-    for (let i = this.#count; i > place; i--) at = entryBefore(this.#room, at)
-    return at
+    let at = this.start + this.#size - 1
+    for (let i = this.#count; i > place; i--) at = entryBefore(this.room, at)
+    return at - this.start
   }
 
   /** A copy of the element, integers as decimal text. */
   get(at: number): Buffer {
     const integer = this.integer(at)
     if (integer !== undefined) return integerBytes(integer)
-    const start = at + headLength(this.#room[at]!)
-    return Buffer.from(this.#room.subarray(start, start + stringLength(this.#room, at)))
+    const start = this.#textStart(at)
+    return Buffer.from(this.room.subarray(start, start + this.#textLength(at)))
   }
 
   /** As `get`, as text: one character a byte. */
   text(at: number): string {
     const integer = this.integer(at)
     if (integer !== undefined) return String(integer)
-    const start = at + headLength(this.#room[at]!)
-    return this.#room.latin1Slice(start, start + stringLength(this.#room, at))
+    const start = this.#textStart(at)
+    return this.room.latin1Slice(start, start + this.#textLength(at))
   }
 
   /** The element where it is kept as an integer; a bigint when a number would not be exact. */
   integer(at: number): number | bigint | undefined {
-    return isString(this.#room[at]!) ? undefined : readInteger(this.#room, at)
+    const { room } = this
+    const place = this.start + at
+    return isString(room[place]!) ? undefined : readInteger(room, place)
   }
 
   /** Bytes of the element. */
   length(at: number): number {
     const integer = this.integer(at)
-    return integer === undefined ? stringLength(this.#room, at) : String(integer).length
+    return integer === undefined ? this.#textLength(at) : String(integer).length
   }
 
   /** Writes the element as a bulk string. */
   put(at: number, out: BulkSink): void {
     const integer = this.integer(at)
     if (integer === undefined) {
-      const start = at + headLength(this.#room[at]!)
-      out.bulkRange(this.#room, start, start + stringLength(this.#room, at))
+      const start = this.#textStart(at)
+      out.bulkRange(this.room, start, start + this.#textLength(at))
     } else {
       const text = integerBytes(integer)
       out.bulkRange(text, 0, text.length)
@@ -143,20 +151,25 @@ export class Listpack {
   }
 
   equals(at: number, bytes: Uint8Array, start = 0, end = bytes.length): boolean {
-    if (isString(this.#room[at]!)) return this.#equalsString(at, bytes, start, end)
+    const { room } = this
+    const place = this.start + at
+    if (isString(room[place]!)) return equalsString(room, place, bytes, start, end)
     const integer = canonicalInteger(bytes, start, end)
-    return integer !== undefined && integer === readInteger(this.#room, at)
+    return integer !== undefined && integer === readInteger(room, place)
   }
 
   /** The first entry with these bytes among every `step`-th from `at` on: with pairs, step 2 looks at the first ones. */
   find(bytes: Uint8Array, start = 0, end = bytes.length, at = this.first(), step = 1): number {
+    if (at < 0) return -1
     const integer = canonicalInteger(bytes, start, end)
-    while (at >= 0) {
-      const found = isString(this.#room[at]!)
-        ? this.#equalsString(at, bytes, start, end)
-        : integer !== undefined && integer === readInteger(this.#room, at)
-      if (found) return at
-      for (let i = 0; i < step && at >= 0; i++) at = this.next(at)
+    const { room } = this
+    let place = this.start + at
+    while (room[place] !== END) {
+      const found = isString(room[place]!)
+        ? equalsString(room, place, bytes, start, end)
+        : integer !== undefined && integer === readInteger(room, place)
+      if (found) return place - this.start
+      for (let i = 0; i < step && room[place] !== END; i++) place = entryAfter(room, place)
     }
     return -1
   }
@@ -180,25 +193,28 @@ export class Listpack {
 
   /** Removes `n` entries, or those there are; returns the entry that follows. */
   delete(at: number, n = 1): number {
-    let after = at
+    const { room } = this
+    const place = this.start + at
+    let after = place
     let removed = 0
-    for (; removed < n && this.#room[after] !== END; removed++) after = this.#after(after)
-    this.#room.copyWithin(at, after, this.#size)
-    this.#resized(this.#size - (after - at), this.#count - removed)
-    return this.#room[at] === END ? -1 : at
+    for (; removed < n && room[after] !== END; removed++) after = entryAfter(room, after)
+    room.copyWithin(place, after, this.start + this.#size)
+    this.#resized(this.#size - (after - place), this.#count - removed)
+    return room[place] === END ? -1 : at
   }
 
   #after(at: number): number {
-    const length = dataLength(this.#room, at)
-    return at + length + backLength(length)
+    return entryAfter(this.room, this.start + at) - this.start
   }
 
-  #equalsString(at: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const room = this.#room
-    if (stringLength(room, at) !== end - start) return false
-    let from = at + headLength(room[at]!)
-    for (let i = start; i < end; i++) if (room[from++] !== bytes[i]) return false
-    return true
+  /** Where in `room` the bytes of a string begin. */
+  #textStart(at: number): number {
+    const place = this.start + at
+    return place + headLength(this.room[place]!)
+  }
+
+  #textLength(at: number): number {
+    return stringLength(this.room, this.start + at)
   }
 
   /** An entry instead of `replaced` ones that take `removed` bytes. */
@@ -208,41 +224,57 @@ export class Listpack {
     const added = head + body + backLength(head + body)
     const size = this.#size + added - removed
     this.#open(at, removed, added)
-    const room = this.#room
-    for (let i = 0; i < head; i++) room[at + i] = HEAD[i]!
-    copyBytes(room, at + head, bytes, start, start + body)
-    writeBack(room, at + head + body, head + body)
+    const { room } = this
+    const place = this.start + at
+    for (let i = 0; i < head; i++) room[place + i] = HEAD[i]!
+    copyBytes(room, place + head, bytes, start, start + body)
+    writeBack(room, place + head + body, head + body)
     this.#resized(size, this.#count + 1 - replaced)
     return at
   }
 
-  /** Makes `added` bytes of room at an offset where there were `removed`. A listpack that grows gets a quarter more than
-   *  it needs, so that appending takes constant time on average. */
+  /** Makes `added` bytes of room at an offset where there were `removed`. */
   #open(at: number, removed: number, added: number): void {
+    const { room, start } = this
     const size = this.#size + added - removed
-    if (size <= this.#room.length) {
-      if (at + removed === this.#size - 1) this.#room[at + added] = END
-      else if (added !== removed) this.#room.copyWithin(at + added, at + removed, this.#size)
+    const from = start + at
+    const end = start + this.#size
+    if (start + size <= this.limit) {
+      if (from + removed === end - 1) room[from + added] = END
+      else if (added !== removed) room.copyWithin(from + added, from + removed, end)
       return
     }
-    const room = Buffer.allocUnsafeSlow(size + (size >> 2))
-    this.#room.copy(room, 0, 0, at)
-    this.#room.copy(room, at + added, at + removed, this.#size)
-    this.#room = room
+    const larger = roomToGrow(size)
+    room.copy(larger, 0, start, from)
+    room.copy(larger, at + added, from + removed, end)
+    this.settle(larger)
   }
 
   #resized(size: number, count: number): void {
     this.#size = size
     this.#count = count
-    const room = this.#room
-    room[0] = size
-    room[1] = size >>> 8
-    room[2] = size >>> 16
-    room[3] = size >>> 24
+    const { room, start } = this
+    room[start] = size
+    room[start + 1] = size >>> 8
+    room[start + 2] = size >>> 16
+    room[start + 3] = size >>> 24
     const known = Math.min(count, UNKNOWN)
-    room[4] = known
-    room[5] = known >>> 8
+    room[start + 4] = known
+    room[start + 5] = known >>> 8
   }
+}
+
+/** The entry that follows, or END. */
+function entryAfter(room: Buffer, at: number): number {
+  const length = dataLength(room, at)
+  return at + length + backLength(length)
+}
+
+function equalsString(room: Buffer, at: number, bytes: Uint8Array, start: number, end: number): boolean {
+  if (stringLength(room, at) !== end - start) return false
+  let from = at + headLength(room[at]!)
+  for (let i = start; i < end; i++) if (room[from++] !== bytes[i]) return false
+  return true
 }
 
 /** A native copy costs more than a short loop. */

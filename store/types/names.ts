@@ -1,6 +1,7 @@
 /** A set of names that is drawn from at random and walked while it changes, however large. A name is a byte string as latin1
  *  text, one character a byte: the cheapest thing that JavaScript can hash and compare. */
 import type { BulkSink } from './listpack.ts'
+import { NAME } from './weight.ts'
 
 /** Names lie in one array without holes, and a map knows their places: adding, finding, removing and drawing take constant
  *  time. Who leaves is replaced by the last. That only ever moves a name down, which is why a walk from the end to the
@@ -8,6 +9,12 @@ import type { BulkSink } from './listpack.ts'
 export class Names {
   readonly #names: string[] = []
   readonly #places = new Map<string, number>()
+  #characters = 0
+
+  /** Bytes in memory, an estimate. */
+  get weight(): number {
+    return this.#names.length * NAME + this.#characters
+  }
 
   get size(): number {
     return this.#names.length
@@ -27,11 +34,14 @@ export class Names {
   add(name: string): void {
     this.#places.set(name, this.#names.length)
     this.#names.push(name)
+    this.#characters += name.length
   }
 
   /** Removes the name at a place, which the last name then takes. */
   remove(place: number): void {
-    this.#places.delete(this.#names[place]!)
+    const name = this.#names[place]!
+    this.#places.delete(name)
+    this.#characters -= name.length
     const last = this.#names.pop()!
     if (place === this.#names.length) return
     this.#names[place] = last

@@ -125,8 +125,8 @@ interface Split {
 function addTo(node: Node, cut: Cut, score: number, member: string): Split | undefined {
   if (node.children === undefined) {
     const at = search(node, 0, cut)
-    node.scores.splice(at, 0, score)
-    node.members.splice(at, 0, member)
+    insertAt(node.scores, at, score)
+    insertAt(node.members, at, member)
   } else {
     const at = childFor(node, cut)
     node.sizes[at]!++
@@ -135,6 +135,17 @@ function addTo(node: Node, cut: Cut, score: number, member: string): Split | und
     insertChild(node, at + 1, right)
   }
   return node.scores.length > CAPACITY ? split(node) : undefined
+}
+
+/** As `splice`, which makes an array of what it removes (9 % of the time of ZADD in a profile). */
+function insertAt<T>(list: T[], at: number, item: T): void {
+  for (let i = list.length; i > at; i--) list[i] = list[i - 1]!
+  list[at] = item
+}
+
+function removeAt<T>(list: T[], at: number): void {
+  for (let i = at + 1; i < list.length; i++) list[i - 1] = list[i]!
+  list.pop()
 }
 
 /** Puts what was split off a child beside it. */
@@ -163,8 +174,8 @@ function split({ scores, members, children, sizes }: Node): Split {
 function removeFrom(node: Node, cut: Cut): void {
   if (node.children === undefined) {
     const at = search(node, 0, cut)
-    node.scores.splice(at, 1)
-    node.members.splice(at, 1)
+    removeAt(node.scores, at)
+    removeAt(node.members, at)
     return
   }
   const at = childFor(node, cut)

@@ -4,6 +4,8 @@ import { type Int64, Intset } from './intset.ts'
 import { Listpack, PackedError } from './listpack.ts'
 import { canonicalInteger } from './listpack-entry.ts'
 import { Names, scanStep } from './names.ts'
+import type { PackedBytes } from './packed-bytes.ts'
+import { BUFFER } from './weight.ts'
 
 /** How far a set stays an intset. Named as in the configuration. */
 export interface SetLimits {
@@ -57,6 +59,22 @@ export class SetValue {
   /** The intset, or the listpack when `encoding` is not intset, of a packed set, as it is until it changes. */
   get packedBytes(): Buffer | undefined {
     return this.#form instanceof Names ? undefined : this.#form.bytes
+  }
+
+  /** The form of a packed set. */
+  get packed(): PackedBytes | undefined {
+    return this.#form instanceof Names ? undefined : this.#form
+  }
+
+  /** Makes the bytes of a packed one its own (see PackedBytes). */
+  detach(): void {
+    this.packed?.detach()
+  }
+
+  /** Bytes in memory, an estimate. */
+  get weight(): number {
+    const form = this.#form
+    return form instanceof Names ? form.weight : BUFFER + form.size
   }
 
   copy(): SetValue {

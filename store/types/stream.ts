@@ -4,6 +4,7 @@ import { ByName, Consumer, Group } from './stream-groups.ts'
 import { compareIds, isZero, MAX_ID, MIN_ID, plus, type StreamId, UINT64_MAX, type Uint64 } from './stream-id.ts'
 import { type Direction, StreamEntry, StreamNode, type Words } from './stream-node.ts'
 import { lowest } from './stream-pending.ts'
+import { BUFFER, LINK, PENDING } from './weight.ts'
 
 /** What a node may hold (stream-node-max-bytes, stream-node-max-entries); 0 = as much as fits. */
 export interface NodeLimits {
@@ -81,6 +82,16 @@ export class StreamValue {
     const nodes = this.#nodes.map(({ id, bytes }) => ({ id, listpack: Buffer.from(bytes) }))
     const { lastId, maxDeletedId, entriesAdded, groups } = this
     return StreamValue.from({ nodes, lastId, maxDeletedId, entriesAdded, groups })
+  }
+
+  /** Bytes in memory, an estimate: nodes are weighed by three of them. */
+  get weight(): number {
+    const nodes = this.#nodes
+    const samples = nodes.length === 0 ? [] : [nodes[0]!, nodes[nodes.length >> 1]!, nodes.at(-1)!]
+    const bytes = samples.reduce((sum, node) => sum + node.size, 0) / 3
+    let weight = nodes.length * (BUFFER + LINK + bytes)
+    for (const { pending } of this.groups) weight += pending.size * PENDING
+    return Math.ceil(weight)
   }
 
   /** Number of entries. */

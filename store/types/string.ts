@@ -30,43 +30,19 @@ export function writeInteger(value: number | bigint): number {
 /** The decimal text of an integer. */
 export const integerBytes = (value: number | bigint): Buffer => Buffer.from(INTEGER_TEXT.subarray(writeInteger(value)))
 
-/** `value` with `tail` after it. Room is left behind a value that grows, so that a log written by APPEND costs what is
- *  appended and not what is there already. What was visible before is never written over: only the free end is, and only
- *  by the value that was stored last, which is why a value with room behind it must not be shared (`copyString`). */
-export function append(value: StringValue, tail: Uint8Array): StringValue {
-  const { bytes } = value
-  const length = bytes.length + tail.length
-  const end = bytes.byteOffset + bytes.length
-  if (value.raw && end + tail.length <= bytes.buffer.byteLength) {
-    const grown = Buffer.from(bytes.buffer, bytes.byteOffset, length)
-    grown.set(tail, bytes.length)
-    return { type: 'string', bytes: grown, raw: true }
-  }
-  const room = Buffer.allocUnsafeSlow(length < PREALLOCATE ? length * 2 : length + PREALLOCATE)
+/** A copy of `bytes` that is `length` bytes long, or as long as they are, zeros following them, with room to grow: a log written by APPEND
+ *  costs what is appended and not what is there already. */
+export function growingString(bytes: Uint8Array, length: number): StringValue {
+  const size = Math.max(bytes.length, length)
+  const spare = size <= bytes.length ? 0 : Math.max(Math.min(size, PREALLOCATE), size >> 3)
+  const room = Buffer.allocUnsafeSlow(size + spare)
   room.set(bytes, 0)
-  room.set(tail, bytes.length)
-  return { type: 'string', bytes: room.subarray(0, length), raw: true }
+  room.fill(0, bytes.length, size)
+  return { type: 'string', bytes: room.subarray(0, size), raw: true, room }
 }
 
-/** Room left behind a grown string: as much again, up to this. */
+/** Room left behind a grown string: as much again, up to this, or an eighth when that is more. */
 const PREALLOCATE = 1024 * 1024
-
-/** `bytes` with `patch` written over it at `offset`; what lies between the old end and `offset` becomes zero. */
-export function overwrite(bytes: Uint8Array, offset: number, patch: Uint8Array): StringValue {
-  const patched = Buffer.allocUnsafeSlow(Math.max(bytes.length, offset + patch.length))
-  patched.set(bytes, 0)
-  if (offset > bytes.length) patched.fill(0, bytes.length, offset)
-  patched.set(patch, offset)
-  return { type: 'string', bytes: patched, raw: true }
-}
-
-/** An independent copy. */
-export function copyString(value: StringValue): StringValue {
-  if (!value.raw) return value
-  const bytes = Buffer.allocUnsafeSlow(value.bytes.length)
-  bytes.set(value.bytes)
-  return { type: 'string', bytes, raw: true }
-}
 
 /** Where GETRANGE's `start` and `end` (inclusive, negative from the end) lie in a string: [from, to). Empty when nothing is left. */
 export function rangeOf(length: number, start: number, end: number): { from: number; to: number } {

@@ -4,7 +4,9 @@
 import { formatDouble, readDouble } from '../../lib/base/double.ts'
 import { Listpack, PackedError } from './listpack.ts'
 import { Names, scanStep } from './names.ts'
+import type { PackedBytes } from './packed-bytes.ts'
 import { type Cut, comesBefore, cutBefore, Ranked, type Visit } from './ranked.ts'
+import { BUFFER, SCORE } from './weight.ts'
 
 /** How far a sorted set stays packed: number of members, and bytes of each. Named as in the configuration. */
 export interface ZSetLimits {
@@ -74,6 +76,23 @@ export class ZSetValue {
   /** The listpack of a packed sorted set, as it is until it changes. */
   get packedBytes(): Buffer | undefined {
     return this.#form instanceof Listpack ? this.#form.bytes : undefined
+  }
+
+  /** The form of a packed sorted set. */
+  get packed(): PackedBytes | undefined {
+    return this.#form instanceof Listpack ? this.#form : undefined
+  }
+
+  /** Makes the bytes of a packed one its own (see PackedBytes). */
+  detach(): void {
+    this.packed?.detach()
+  }
+
+  /** Bytes in memory, an estimate. */
+  get weight(): number {
+    const form = this.#form
+    if (form instanceof Listpack) return BUFFER + form.size
+    return form.members.weight + form.scores.length * SCORE
   }
 
   copy(): ZSetValue {
@@ -203,6 +222,7 @@ export class ZSetValue {
   }
 }
 
+/** Text is turned into bytes here, first a member, then a score. */
 const scratch = Buffer.allocUnsafeSlow(1024)
 
 /** The entry of a member; -1 when there is none. */
@@ -232,15 +252,18 @@ function search(pack: Listpack, cut: Cut): { at: number; rank: number } {
 }
 
 function insert(pack: Listpack, member: string, score: number): void {
-  const bytes = Buffer.from(member, 'latin1')
-  const text = Buffer.from(scoreText(score), 'latin1')
+  const text = scoreText(score)
+  const length = member.length + text.length
+  const bytes = length <= scratch.length ? scratch : Buffer.allocUnsafe(length)
+  const end = bytes.latin1Write(member)
+  bytes.latin1Write(text, end)
   const { at } = search(pack, cutBefore(score, member))
   if (at < 0) {
-    pack.append(bytes)
-    pack.append(text)
+    pack.append(bytes, 0, end)
+    pack.append(bytes, end, length)
   } else {
-    pack.insertBefore(at, text)
-    pack.insertBefore(at, bytes)
+    pack.insertBefore(at, bytes, end, length)
+    pack.insertBefore(at, bytes, 0, end)
   }
 }
 

@@ -20,7 +20,7 @@ import {
 import { HEAD, newFolder, removeFolders } from './disks.ts'
 
 const OPTIONS = { durable: false, sliceMicros: 1000, micros: () => 0 }
-const commitOf = (generation: number, oldest = 1): Commit => ({ ...HEAD, generation, oldest })
+const commitOf = (generation: number, oldest = 1): Commit => ({ ...HEAD, generation, oldest, libraries: [] })
 const text = (value: string): CutEntry['value'] => ({ type: 'string', bytes: Buffer.from(value), raw: false })
 
 const entry = (key: string, value: string | undefined, db = 0, expireAt = 0): CutEntry => ({
@@ -161,9 +161,9 @@ describe('a checkpoint', () => {
           },
           put: batch.put,
           remove: batch.remove,
-          write: (durable) => {
+          write: () => {
             sizes.push(batch.length)
-            return batch.write(durable)
+            return batch.write()
           },
         }
       },
@@ -217,7 +217,8 @@ describe('a record', () => {
     reader.read(NAME, Buffer.from(Rec.encode(Rec.fromObject(read)).finish()).toString('latin1'))
     assert.deepEqual([reader.value(), reader.expireAt, reader.key.text()], [value, 1_700_000_000_123, 'key'])
     const Com = root.lookupType('rookery.store.Commit')
-    const commit = { ...commitOf(9, 7), offset: 2 ** 50, secondOffset: -1, db: 3 }
+    const libraries = [Buffer.from('#!lua name=one'), Buffer.from('#!lua name=two')]
+    const commit = { ...commitOf(9, 7), offset: 2 ** 50, secondOffset: -1, db: 3, libraries }
     assert.deepEqual(Com.toObject(Com.decode(bytesOf(encodeCommit(commit))), { longs: Number, defaults: true }), commit)
     const written = Buffer.from(Com.encode(Com.fromObject(commit)).finish())
     assert.deepEqual(decodeCommit(written.toString('latin1')), commit)

@@ -79,7 +79,13 @@ function act(keyspace: Keyspace, random: Random): void {
       random.below(3) === 0 ? 50 + random.below(400) : 0,
     )
   } else if (roll < 500) db.writeBytes(key, Buffer.from(random.hex(12)), 0, 12, 'keepTtl')
-  else if (roll < 600) {
+  else if (roll < 540) {
+    if ((db.peek(key)?.type ?? 'string') !== 'string') return
+    const at = random.below(30) === 0 ? 5000 : random.below(40)
+    const { bytes, start } = db.edit(key, at, at + 1)
+    bytes[start + at] = 0x61 + random.below(20)
+    db.changed(key)
+  } else if (roll < 600) {
     const value = db.readForWrite(key)
     const set = value?.type === 'set' ? value : new SetValue()
     set.add(String(random.below(20)), { setMaxIntsetEntries: 4 })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { keyFromText } from '../../lib/base/key.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import { CLOCK_MASK, Entries, LONGEST_INSIDE } from '../../store/entries.ts'
-import { SetValue } from '../../store/types/set.ts'
+import { DEFAULT_SET_LIMITS, SetValue } from '../../store/types/set.ts'
 import { stringOf } from '../../store/types/string.ts'
 import type { Value } from '../../store/value.ts'
 
@@ -43,10 +43,19 @@ describe('entries', () => {
             else entries.put(key, at, stringOf(bytes), expireAt, clock)
             model.set(text, { value: stringOf(bytes), expireAt, clock })
           } else if (roll < 55) {
-            const value = new SetValue()
+            const value = setOf(random.below(40), random.below(3) * 20)
             const expireAt = deadline()
-            entries.put(key, at, value, expireAt, clock)
+            entries.put(key, at, value.copy(), expireAt, clock)
             model.set(text, { value, expireAt, clock })
+          } else if (at !== 0 && roll < 65 && model.get(text)!.value.type === 'set') {
+            // What is changed in place is what the store holds from then on, packed or not.
+            const value = model.get(text)!.value as SetValue
+            const lent = entries.lend(at) as SetValue
+            for (const member of setOf(random.below(60), random.below(3) * 20)) {
+              const change = random.below(2) === 0 ? 'add' : 'remove'
+              for (const set of [value, lent]) set[change](member, DEFAULT_SET_LIMITS)
+            }
+            entries.settle(key, at)
           } else if (at !== 0 && roll < 70) {
             const expireAt = deadline()
             entries.setExpireAt(key, at, expireAt)
@@ -78,6 +87,34 @@ describe('entries', () => {
     assert.deepEqual([type, bytes.latin1Slice(start, end)], ['string', 'value'])
   })
 
+  it('of small collections cost what their packed bytes do, and nothing on the JavaScript heap', () => {
+    const entries = new Entries()
+    const set = setOf(10, 10)
+    for (let i = 0; i < 1000; i++) entries.put(keyFromText(`{set}:${i}`), 0, set.copy(), 0, 0)
+    const { used } = entries.arena.report
+    assert.equal(entries.weight, used)
+    assert.ok(used / 1000 < set.packedBytes!.length + 9 + 40, `${used / 1000} bytes for each`)
+  })
+
+  it('keep what a command still looks at when its key is removed, overwritten or moves', () => {
+    const [one, other] = [keyFromText('one'), keyFromText('another key')]
+    const members = [...setOf(20, 8)].sort()
+    const contents = (value: Value): string[] => [...(value as SetValue)].sort()
+    const entries = new Entries()
+    entries.put(one, 0, setOf(20, 8), 0, 0)
+    const value = entries.lend(entries.find(one))
+    entries.setExpireAt(one, entries.find(one), 99)
+    assert.deepEqual(contents(value), members)
+    entries.remove(one, entries.find(one))
+    entries.put(other, entries.find(other), value, 0, 0)
+    entries.put(one, entries.find(one), setOf(20, 9), 0, 0)
+    assert.deepEqual(contents(value), members)
+    assert.deepEqual(contents(entries.value(entries.find(other))), members)
+    // Even if it is stored where it lies.
+    entries.put(other, entries.find(other), entries.lend(entries.find(other)), 0, 0)
+    assert.deepEqual(contents(entries.value(entries.find(other))), members)
+  })
+
   it('cost no more than forty bytes beyond key and value', () => {
     const entries = new Entries()
     const count = 200_000
@@ -91,6 +128,13 @@ describe('entries', () => {
   })
 })
 
+/** Integers, or with a width text. */
+function setOf(count: number, width: number): SetValue {
+  const set = new SetValue()
+  for (let i = 0; i < count; i++) set.add(String(i).padStart(width, 'x'), DEFAULT_SET_LIMITS)
+  return set
+}
+
 function assertSame(entries: Entries, model: ReadonlyMap<string, Held>): void {
   assert.equal(entries.size, model.size)
   for (const [text, { value, expireAt, clock }] of model) {
@@ -98,7 +142,7 @@ function assertSame(entries: Entries, model: ReadonlyMap<string, Held>): void {
     assert.notEqual(at, 0, text)
     assert.equal(entries.name(at), text)
     if (value.type === 'string') assert.deepEqual(entries.value(at), value)
-    else assert.equal(entries.value(at), value, 'a collection is the very one')
+    else assert.deepEqual([...(entries.value(at) as SetValue)].sort(), [...(value as SetValue)].sort())
     assert.equal(entries.view(at).type, value.type)
     assert.equal(entries.expireAt(at), expireAt)
     assert.equal(entries.accessedAt(at), clock)

@@ -7,7 +7,7 @@ import { seededRandom } from '../../lib/base/random.ts'
 import { slotOf } from '../../lib/base/slot.ts'
 import { activeExpireCycle } from '../../store/expire.ts'
 import { type ExpiryMode, Keyspace } from '../../store/keyspace.ts'
-import { append, integerBytes, overwrite, rangeOf, stringOf } from '../../store/types/string.ts'
+import { integerBytes, rangeOf, stringOf } from '../../store/types/string.ts'
 import { copyValue } from '../../store/value.ts'
 import { asString } from '../support/values.ts'
 
@@ -221,46 +221,67 @@ describe('the active expire cycle', () => {
 })
 
 describe('a string', () => {
-  const bytes = fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array))
+  const key = keyFromText('s')
+  /** Short ones lie in the arena, long ones do not; some grow from the one to the other. */
+  const length = fc.constantFrom(0, 1, 7, 40, 500, 4090, 4096, 4097, 9000)
 
-  it('grows like a concatenation, and every earlier version stays as it was', () => {
+  it('is patched anywhere, zeros filling what was not there, and what was read before stays as it was', () => {
+    const patches = fc.array(fc.tuple(fc.nat({ max: 9100 }), fc.nat({ max: 120 }), fc.boolean()), { maxLength: 12 })
     fc.assert(
-      fc.property(bytes, fc.array(bytes), (first, tails) => {
-        let value = stringOf(first)
-        const versions = [value.bytes]
-        for (const tail of tails) {
-          value = append(value, tail)
-          versions.push(value.bytes)
+      fc.property(length, patches, (size, steps) => {
+        const db = new Keyspace({ databases: 1 }).databases[0]!
+        db.write(key, stringOf(Buffer.alloc(size, 'a')), 0)
+        let expected = Buffer.alloc(size, 'a')
+        const versions: [Buffer, Buffer][] = []
+        for (const [i, [place, count, appends]] of steps.entries()) {
+          if (i % 3 === 0) versions.push([asString(db.read(key)!).bytes, Buffer.from(expected)])
+          const from = appends ? expected.length : place
+          const patch = Buffer.alloc(count, 0x62 + i)
+          const view = db.edit(key, from, from + count)
+          view.bytes.set(patch, view.start + from)
+          db.changed(key)
+          const after = Buffer.alloc(Math.max(expected.length, from + count))
+          after.set(expected)
+          after.set(patch, from)
+          expected = after
+          const { bytes, start, end } = db.look(key)!
+          assert.ok(bytes.subarray(start, end).equals(expected))
         }
-        for (const [i, version] of versions.entries())
-          assert.ok(version.equals(Buffer.concat([first, ...tails.slice(0, i)])))
+        for (const [version, then] of versions) assert.ok(version.equals(then))
       }),
     )
   })
 
-  it('that was copied grows alone', () => {
+  it('that was copied or renamed changes alone', () => {
     fc.assert(
-      fc.property(bytes, bytes, bytes, (first, one, other) => {
-        const value = append(stringOf(first), Buffer.from('x'))
-        const copy = asString(copyValue(value))
-        const [grown, grownCopy] = [append(value, one), append(copy, other)]
-        assert.ok(grown.bytes.equals(Buffer.concat([first, Buffer.from('x'), one])))
-        assert.ok(grownCopy.bytes.equals(Buffer.concat([first, Buffer.from('x'), other])))
+      fc.property(length, (size) => {
+        const db = new Keyspace({ databases: 1 }).databases[0]!
+        db.edit(key, size, size + 1)
+        const before = Buffer.from(asString(db.read(key)!).bytes)
+        const [copy, renamed] = [keyFromText('copy'), keyFromText('renamed')]
+        db.write(copy, copyValue(db.read(key)!), 0)
+        const kept = asString(db.readForWrite(copy)!).bytes
+        db.write(renamed, db.readForWrite(copy)!, 0)
+        for (const [place, other] of [key, copy, renamed].entries()) {
+          const view = db.edit(other, 0, 1)
+          view.bytes[view.start] = 1 + place
+        }
+        assert.ok(kept.equals(before))
+        assert.deepEqual(
+          [key, copy, renamed].map((other) => asString(db.read(other)!).bytes[0]),
+          [1, 2, 3],
+        )
       }),
     )
   })
 
-  it('is patched anywhere, zeros filling what was not there', () => {
-    fc.assert(
-      fc.property(bytes, fc.nat({ max: 60 }), bytes, (old, offset, patch) => {
-        const before = Buffer.from(old)
-        const expected = Buffer.alloc(Math.max(old.length, offset + patch.length))
-        expected.set(old)
-        expected.set(patch, offset)
-        assert.ok(overwrite(old, offset, patch).bytes.equals(expected))
-        assert.ok(old.equals(before))
-      }),
-    )
+  it('that grows at its end is not copied each time', () => {
+    const db = new Keyspace({ databases: 1 }).databases[0]!
+    db.edit(key, 0, 100_000)
+    const memory = db.look(key)!.bytes.buffer
+    for (let size = 100_000; size < 150_000; size += 100) db.edit(key, size, size + 100)
+    assert.equal(db.look(key)!.bytes.buffer, memory)
+    assert.equal(db.look(key)!.bytes.length, 150_000)
   })
 
   it('says integers in decimal', () => {

@@ -10,7 +10,9 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -62,6 +64,8 @@ describe('nodes.conf on disk', () => {
     file.write('second, and shorter is no trouble', false)
     file.write('2', false)
     assert.equal(file.read(), '2')
+    file.settle()
+    assert.equal(readFileSync(path, 'utf8'), '2')
     assert.deepEqual(
       readdirSync(folder).filter((name) => !name.includes('.lock')),
       ['nodes.conf'],
@@ -110,6 +114,45 @@ describe('nodes.conf on disk', () => {
     assert.equal(file.read(), 'precious')
     file.write('next', true)
     assert.equal(file.read(), 'next')
+    await file.close()
+  })
+
+  it('is the last text that was written, whenever the process dies', async function () {
+    if (process.platform === 'win32') this.skip()
+    const writes = ["file.write('promised', true)", "file.write('second', false)", "file.write('third', false)"]
+    for (const [i, expected] of ['promised', 'second', 'third'].entries()) {
+      const [child] = await another(writes.slice(0, i + 1).join(';'))
+      await kill(child)
+      const file = await openNodesFile(path)
+      assert.equal(file.read(), expected)
+      assert.equal(readFileSync(path, 'utf8'), expected)
+      await file.close()
+    }
+  })
+
+  it('goes on with the draft before when the last one was cut short', async () => {
+    const writes = ["file.write('promised', true)", "file.write('second', false)", "file.write('third', false)"]
+    for (const [i, expected] of ['promised', 'second'].entries()) {
+      const [child] = await another(writes.slice(0, i + 2).join(';'))
+      await kill(child)
+      const drafts = readdirSync(folder).filter((name) => name.includes('.draft-'))
+      const last = drafts.find((name) =>
+        readFileSync(join(folder, name), 'utf8').endsWith(i === 0 ? 'second' : 'third'),
+      )!
+      truncateSync(join(folder, last), statSync(join(folder, last)).size - 1)
+      const file = await openNodesFile(path)
+      assert.equal(file.read(), expected)
+      assert.ok(drafts.every((name) => !existsSync(join(folder, name))))
+      await file.close()
+    }
+  })
+
+  it('is not what a longer draft left behind', async () => {
+    const writes = ["file.write('the longest of them', false)", "file.write('2', false)", "file.write('3', false)"]
+    const [child] = await another(writes.join(';'))
+    await kill(child)
+    const file = await openNodesFile(path)
+    assert.equal(file.read(), '3')
     await file.close()
   })
 

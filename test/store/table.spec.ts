@@ -1,6 +1,7 @@
 /** The table against a plain map: what is found, how many there are of each slot, and what a walk meets while all this changes. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { keyOf } from '../../lib/base/key.ts'
 import { type Random, seededRandom } from '../../lib/base/random.ts'
 import { type Address, Arena, byteIndex, wordIndex } from '../../store/arena.ts'
 import { entrySize, FLAGS, KEY_LENGTH, keyOffset } from '../../store/entry.ts'
@@ -32,7 +33,7 @@ class Keys {
   }
 
   find({ slot, hash, bytes }: Named): Address {
-    return this.table.find(slot, hash, bytes, 0, bytes.length)
+    return this.table.find(slot, hash, keyOf(bytes))
   }
 
   remove(key: Named): void {

@@ -1,0 +1,65 @@
+/** The bytes of a packed collection: in a buffer of their own, or borrowed from where the store keeps them (a block of the arena),
+ *  in which they are looked at and changed in place. What no longer fits there goes on in a buffer of its own; the store takes
+ *  it from there when it is told of the change. */
+
+/** Up to this size a buffer that grows is cut from Node's pool, and generously: it is there for one command, until the store has the
+ *  bytes. A buffer of its own would cost more than the command, and growing in small steps would leave ten times the garbage. */
+const SHORT_LIVED = 1024
+const LEAST = 256
+
+/** Room for `size` bytes, and for more: adding at the end takes constant time on average. */
+export const roomToGrow = (size: number): Buffer =>
+  size <= SHORT_LIVED ? Buffer.allocUnsafe(Math.max(LEAST, size * 2)) : Buffer.allocUnsafeSlow(size + (size >> 2))
+
+export abstract class PackedBytes {
+  protected room: Buffer
+  /** Where in `room` the bytes begin, and where what may be written ends. */
+  protected start: number
+  protected limit: number
+  #isBorrowed = false
+
+  constructor(room: Buffer, start: number, limit: number) {
+    this.room = room
+    this.start = start
+    this.limit = limit
+  }
+
+  /** How many bytes there are. */
+  abstract readonly size: number
+
+  /** Exactly the bytes, as they are until they change. */
+  get bytes(): Buffer {
+    return this.room.subarray(this.start, this.start + this.size)
+  }
+
+  /** The bytes lie in memory that the store may take back. */
+  get isBorrowed(): boolean {
+    return this.#isBorrowed
+  }
+
+  /** Goes on with the same bytes where the store has put them: at `start`, with room up to `limit`. */
+  moveTo(room: Buffer, start: number, limit: number): void {
+    this.room = room
+    this.start = start
+    this.limit = limit
+    this.#isBorrowed = true
+  }
+
+  /** Makes borrowed bytes its own: the store is about to take them back. */
+  detach(): void {
+    if (this.#isBorrowed) this.settle(Buffer.from(this.bytes))
+  }
+
+  /** Goes on in a buffer of its own. */
+  protected settle(room: Buffer): void {
+    this.room = room
+    this.start = 0
+    this.limit = room.length
+    this.#isBorrowed = false
+  }
+
+  /** Copies the bytes to a place that has room for them. */
+  copyTo(target: Buffer, at: number): void {
+    this.room.copy(target, at, this.start, this.start + this.size)
+  }
+}
