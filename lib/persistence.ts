@@ -212,6 +212,9 @@ export class Persistence {
         else this.#database(db).write(key, record.value(config.values), expireAt)
       },
       apply: (argv, db) => server().apply(argv, db),
+      setLibraries: (sources) => {
+        keyspace.libraries = sources
+      },
       loaded: () => keyspace.markDurable(),
     }
   }
@@ -264,7 +267,7 @@ export class Persistence {
   }
 
   get isRewriting(): boolean {
-    return this.#file?.isRunning === true || this.#file?.isWanted === true
+    return this.#opening || this.#file?.isRunning === true || this.#file?.isWanted === true
   }
 
   /** SAVE. False when that fails. Throws a ClientError when another one is being written. */
@@ -291,8 +294,8 @@ export class Persistence {
   /** BGREWRITEAOF: the reply. Throws a ClientError. The turn has to be ended. */
   rewrite(): string {
     if (this.isRewriting) throw fail('Background append only file rewriting already in progress')
-    if (this.#file === undefined) throw fail('the append only file is not in use: set appendonly to yes')
-    this.#file.request()
+    if (this.#file === undefined) void this.#storeOnce()
+    else this.#file.request()
     return this.isSaving
       ? 'Background append only file rewriting scheduled'
       : 'Background append only file rewriting started'
@@ -310,13 +313,24 @@ export class Persistence {
 
   // --- CONFIG SET appendonly -------------------------------------------------------------------------------------------
 
-  async #enable(): Promise<void> {
+  /** BGREWRITEAOF without an append-only file: the data set as it is now is stored, for a start with one. */
+  async #storeOnce(): Promise<void> {
+    const { config, replication } = this.#parts
+    await this.#enable(() => true)
+    const file = this.#file
+    if (file === undefined) return
+    replication.flush()
+    await file.start()
+    if (!config.values.appendonly) await this.#disable()
+  }
+
+  async #enable(isWanted = (): boolean => this.#parts.config.values.appendonly): Promise<void> {
     if (this.#file !== undefined || this.#opening) return
-    const { log, replication, random, config } = this.#parts
+    const { log, replication, random } = this.#parts
     this.#opening = true
     try {
       const store = await openStore(this.#disk, this.#folder)
-      if (!config.values.appendonly) return void (await store.records.close())
+      if (!isWanted()) return void (await store.records.close())
       replication.stream.open(random.hex(40))
       replication.flush()
       const chain = Math.max(store.commit?.chain ?? 0, ...store.segments.all.map((segment) => segment.chain)) + 1

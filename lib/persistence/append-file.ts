@@ -16,7 +16,7 @@ export interface AppendFileParts {
   readonly config: { readonly values: ConfigValues }
   readonly log: Log
   readonly stream: ReplicationStream
-  readonly keyspace: Pick<Keyspace, 'openCheckpoint'>
+  readonly keyspace: Pick<Keyspace, 'openCheckpoint' | 'libraries'>
   /** A clock that never goes back, in microseconds. */
   readonly micros: () => number
   readonly segments: Segments
@@ -31,6 +31,8 @@ export interface AppendFileParts {
   /** Records there are, and how many of them are garbage; what an unfinished checkpoint has left is infinitely much. */
   readonly recordCount: number
   readonly garbage: number
+  /** Bytes of the records, about. */
+  readonly bytes: number
 }
 
 /** A segment that has grown so long is followed by another. */
@@ -50,7 +52,7 @@ const MIN_GARBAGE = 10_000
 
 /** The store becomes the stream's keeper, from the stream's present offset on. Throws PersistenceError. */
 export function goOnWith(
-  { segments, records, folder }: Store,
+  { segments, records, folder, bytes }: Store,
   commit: Commit | undefined,
   { chain, generation, recordCount, garbage }: Omit<Found, 'history'>,
   parts: Pick<AppendFileParts, 'config' | 'log' | 'stream' | 'keyspace' | 'micros'>,
@@ -61,7 +63,18 @@ export function goOnWith(
   journal.begin({ chain, ...stream.history })
   if (journal.failure !== undefined)
     throw new PersistenceError(`Fatal error: can't write to ${folder}: ${journal.failure}.`)
-  const file = new AppendFile({ ...parts, segments, journal, records, commit, chain, generation, recordCount, garbage })
+  const file = new AppendFile({
+    ...parts,
+    segments,
+    journal,
+    records,
+    commit,
+    chain,
+    generation,
+    recordCount,
+    garbage,
+    bytes,
+  })
   stream.keeper = file
   return file
 }
@@ -79,6 +92,8 @@ export class AppendFile implements StreamKeeper {
   #startedAt = 0
   #endedAt: number
   #isClosed = false
+  /** Bytes of the checkpoint that counts, about. */
+  baseBytes: number
   /** For INFO. */
   lastSeconds = -1
   lastSucceeded = true
@@ -92,6 +107,7 @@ export class AppendFile implements StreamKeeper {
     this.#generation = parts.generation
     this.#recordCount = parts.recordCount
     this.#unswept = parts.garbage
+    this.baseBytes = parts.bytes
     this.#wanted = parts.commit?.chain === parts.chain ? 'no' : 'whole'
     this.#endedAt = parts.micros()
   }
@@ -224,7 +240,7 @@ export class AppendFile implements StreamKeeper {
     const cut = keyspace.openCheckpoint(whole || this.#commit === undefined)
     const generation = ++this.#generation
     const oldest = cut.isWhole ? generation : (this.#commit?.oldest ?? generation)
-    const commit = { ...stream.history, chain, generation, oldest }
+    const commit = { ...stream.history, chain, generation, oldest, libraries: keyspace.libraries }
     try {
       if (this.#unswept === Number.POSITIVE_INFINITY && this.#commit !== undefined) await this.#sweep(this.#commit)
     } catch (failure) {
@@ -242,6 +258,7 @@ export class AppendFile implements StreamKeeper {
     this.#unswept += cut.isWhole ? this.#recordCount : count
     this.#dropSegments(commit)
     if (this.#unswept > Math.max(MIN_GARBAGE, this.#recordCount / 2)) await this.#sweep(commit)
+    this.baseBytes = await records.size()
     return count
   }
 

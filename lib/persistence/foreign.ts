@@ -29,9 +29,10 @@ export async function loadForeign(
 ): Promise<ForeignReport> {
   const facts = new Map<string, string>()
   const count = { keys: 0, expired: 0 }
+  const libraries: Buffer[] = []
   const item = (item: RdbItem): void => {
     if (item.type === 'aux') facts.set(item.name, item.value)
-    if (item.type === 'library') target.log.warning('A function library was left out: there are no functions here')
+    if (item.type === 'library') libraries.push(Buffer.from(item.source))
     if (item.type !== 'key') return
     if (isDue(item.expireAt)) {
       count.expired++
@@ -47,10 +48,13 @@ export async function loadForeign(
       for await (const part of readForeign(disk, path, target.limits)) {
         if (part.type === 'item') item(part.item)
         else {
+          // A dump may stand before the commands.
+          if (bytes === 0) target.setLibraries(libraries)
           replay.take(part.bytes)
           bytes += part.bytes.length
         }
       }
+      if (bytes === 0) target.setLibraries(libraries)
       if (replay.applied < bytes) torn(path, path === foreign.files.at(-1), replay, target)
     } catch (cause) {
       throw explained(path, cause)

@@ -54,8 +54,8 @@ export function persistenceRows(persistence: Persistence, facts: PersistenceFact
 function fileRows(file: NonNullable<Persistence['file']>): PersistenceRows {
   const { journal } = file
   return [
-    ['aof_current_size', file.replayBytes],
-    ['aof_base_size', 0],
+    ['aof_current_size', file.baseBytes + file.replayBytes],
+    ['aof_base_size', file.baseBytes],
     ['aof_pending_rewrite', 0],
     ['aof_buffer_length', journal.waitingBytes],
     ['aof_pending_bio_fsync', journal.pendingSyncs],

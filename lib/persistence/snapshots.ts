@@ -1,15 +1,14 @@
 /** dump.rdb: saved at once or in the background, by command, by rule and at the end; and what INFO tells of it. */
 import { join } from 'node:path'
-import type { Cut } from '../../store/cut.ts'
 import type { Disk } from '../../store/disk.ts'
 import type { Keyspace } from '../../store/keyspace.ts'
 import { writeDump, writeDumpNow } from '../../store/rdb/file.ts'
-import { type RdbEntry, writeRdb } from '../../store/rdb/writer.ts'
+import { type RdbOptions, writeRdb } from '../../store/rdb/writer.ts'
 import type { Millis } from '../base/brand.ts'
 import type { Log } from '../base/log.ts'
 import { reasonOf } from '../base/system-error.ts'
 import type { ConfigValues } from '../config.ts'
-import { snapshotOf } from '../replication/dataset.ts'
+import { openSnapshot, snapshotOf } from '../replication/dataset.ts'
 import type { ReplicationStream } from '../replication/stream.ts'
 import { memoryInUse } from '../server/machine.ts'
 import { REDIS_VERSION } from '../server/version.ts'
@@ -77,7 +76,8 @@ export class Snapshots {
     const { disk, keyspace } = this.#parts
     const { dirty } = keyspace
     try {
-      writeDumpNow(disk, this.#path, writeRdb(snapshotOf(keyspace).entries, this.#options()))
+      const { entries, ...head } = snapshotOf(keyspace)
+      writeDumpNow(disk, this.#path, writeRdb(entries, { ...this.#options(), ...head }))
       this.#succeeded(dirty)
       return true
     } catch (failure) {
@@ -94,11 +94,9 @@ export class Snapshots {
     this.#startedAt = begun
     this.#triedAt = begun
     log.notice(`Background saving started by pid ${pid}`)
-    const options = this.#options()
-    const cut = keyspace.openCut()
-    const entries = new CutEntries(cut)
+    const writer = openSnapshot(keyspace, this.#options())
     try {
-      await writeDump(disk, this.#path, writeRdb(entries, options), () => entries.mayPause)
+      await writeDump(disk, this.#path, writer)
       this.#succeeded(dirty)
       log.notice('Background saving terminated with success')
     } catch (failure) {
@@ -106,7 +104,7 @@ export class Snapshots {
       this.#failed(failure)
       log.warning('Background saving error')
     } finally {
-      cut.abandon()
+      writer.abandon()
       this.lastSeconds = Math.floor((now() - begun) / 1000)
       this.#startedAt = undefined
     }
@@ -130,9 +128,8 @@ export class Snapshots {
     return join(dir, dbfilename)
   }
 
-  #options(): Parameters<typeof writeRdb>[1] {
-    const { config, keyspace, stream, now } = this.#parts
-    const { sizes } = snapshotOf(keyspace)
+  #options(): Omit<RdbOptions, 'sizes'> {
+    const { config, stream, now } = this.#parts
     if (!stream.isFollowing) stream.reselect()
     const { replid, offset, db } = stream.history
     const aux: [string, string][] = [
@@ -145,7 +142,7 @@ export class Snapshots {
     if (stream.hasBacklog)
       aux.push(['repl-stream-db', String(db)], ['repl-id', replid], ['repl-offset', String(offset)])
     aux.push(['aof-base', '0'])
-    return { aux, sizes, compress: config.values.rdbcompression }
+    return { aux, compress: config.values.rdbcompression }
   }
 
   #succeeded(dirty: number): void {
@@ -158,35 +155,5 @@ export class Snapshots {
 
   #failed(failure: unknown): void {
     this.#parts.log.warning(`Write error saving DB on disk: ${reasonOf(failure)}`)
-  }
-}
-
-/** Entries taken from the cut at once. */
-const STEP = 64
-
-/** The entries of a cut, for the writer of a dump. */
-class CutEntries implements Iterable<RdbEntry> {
-  readonly #cut: Cut
-  #untaken = 0
-
-  constructor(cut: Cut) {
-    this.#cut = cut
-  }
-
-  /** Values are only what they were until the data set changes: those that were read must be written before the writer pauses. */
-  get mayPause(): boolean {
-    return this.#untaken === 0
-  }
-
-  *[Symbol.iterator](): Generator<RdbEntry> {
-    for (;;) {
-      const entries = this.#cut.read(STEP)
-      if (entries.length === 0) return
-      this.#untaken = entries.length
-      for (const { db, key, value, expireAt } of entries) {
-        this.#untaken--
-        if (value !== undefined) yield { db, key, value, expireAt }
-      }
-    }
   }
 }

@@ -29,6 +29,8 @@ export interface Target {
   /** Takes what a record says; it is borrowed. */
   readonly take: (record: RecordReader) => void
   readonly apply: (argv: Argv, db: number) => void
+  /** The sources of the function libraries. */
+  readonly setLibraries: (sources: readonly Buffer[]) => void
   /** What was put so far is what the checkpoint holds. */
   readonly loaded: () => void
 }
@@ -39,6 +41,8 @@ export interface Store {
   readonly segments: Segments
   readonly records: Records
   readonly commit: Commit | undefined
+  /** Of the records, about. */
+  readonly bytes: number
 }
 
 /** What was found in a store. */
@@ -66,7 +70,7 @@ export async function openStore(disk: Disk, folder: string): Promise<Store> {
     if (commit === undefined && segments.all.length > 0)
       throw new SegmentError(`${path} is empty, but there are segments of the stream beside it`)
     if (commit === undefined) await sweep(records, NOTHING)
-    return { folder, segments, records, commit }
+    return { folder, segments, records, commit, bytes: await records.size() }
   } catch (cause) {
     await records?.close()
     throw explained(folder, cause)
@@ -77,6 +81,7 @@ export async function openStore(disk: Disk, folder: string): Promise<Store> {
 const NOTHING: Commit = {
   generation: 0,
   oldest: 1,
+  libraries: [],
   chain: 1,
   offset: 0,
   replid: '',
@@ -102,6 +107,7 @@ export async function loadStore(disk: Disk, store: Store, commit: Commit, target
   const { segments, records, folder } = store
   try {
     const { keys, garbage, highest } = await loadRecords(records, commit, target.take)
+    target.setLibraries(commit.libraries.map((source) => Buffer.from(source)))
     target.loaded()
     const replay = new Replay(commit.offset, commit.db, target.apply)
     await replaySegments(disk, segments, commit, replay, target)

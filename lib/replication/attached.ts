@@ -7,7 +7,7 @@ export interface ReplicaClient {
   readonly id: number
   /** `ip:port` of its end of the connection. */
   readonly address: string
-  readonly wire: Pick<Wire, 'write' | 'buffered' | 'destroy'>
+  readonly wire: Pick<Wire, 'write' | 'buffered' | 'whenWritten' | 'destroy'>
   /** When it last sent anything; a replica that is busy loading sends bare newlines. */
   readonly lastSeenAt: Millis
   /** It receives the stream: set here, for good. */
@@ -50,8 +50,8 @@ export class AttachedReplica {
   /** Stream bytes kept back while it receives and loads the snapshot. */
   #held: Buffer[] = []
   #heldBytes = 0
-  /** Stream bytes may go to the wire. */
-  #flowing = false
+  /** What becomes of stream bytes: they are not for it, kept back, or go to the wire. */
+  #stream: 'ignored' | 'held' | 'flowing' = 'ignored'
   /** What the wire had buffered when it last changed, and when that was: a transfer that moves is a sign of life. */
   #buffered = 0
   #movedAt: Millis
@@ -92,9 +92,14 @@ export class AttachedReplica {
     return this.#heldBytes + Math.min(this.client.wire.buffered, this.#streamed)
   }
 
+  /** It wants a snapshot, and none is being made for it. */
+  get isWaiting(): boolean {
+    return this.state === 'wait_bgsave' && this.#stream === 'ignored'
+  }
+
   /** The snapshot has left, and the replica need not say that it has found its end. */
   get isSupplied(): boolean {
-    return this.#flowing && this.client.wire.buffered === 0
+    return this.#stream === 'flowing' && this.client.wire.buffered === 0
   }
 
   /** When it last gave a sign of life: it sent something, or, while it receives the snapshot, took something. */
@@ -112,21 +117,43 @@ export class AttachedReplica {
     this.client.wire.write(bytes)
   }
 
+  /** Resolves when no more than so many bytes have not left this process, or the connection is gone. */
+  whenBelow(bytes: number): Promise<void> {
+    const { wire } = this.client
+    return new Promise((done) => (wire.buffered <= bytes ? done() : wire.whenWritten(done)))
+  }
+
+  /** Keeps the stream back from now on; `like`: from where it is kept back for that one. */
+  hold(like?: AttachedReplica): void {
+    this.#stream = 'held'
+    if (like === undefined) return
+    this.#held = like.#held.slice()
+    this.#heldBytes = like.#heldBytes
+  }
+
   /** Bytes of the stream, in order. */
   deliver(bytes: Buffer): void {
-    if (this.state === 'wait_bgsave' || this.facts.rdbOnly) return
-    if (this.#flowing) {
+    if (this.#stream === 'ignored' || this.facts.rdbOnly) return
+    if (this.#stream === 'flowing') {
       this.#streamed += bytes.length
       this.send(bytes)
       return
     }
-    this.#held.push(bytes)
+    this.#keep(bytes)
     this.#heldBytes += bytes.length
+  }
+
+  /** Turns are short and follow each other in the backlog's blocks: one view of many is written in one go later. */
+  #keep(bytes: Buffer): void {
+    const last = this.#held.at(-1)
+    const isNext = last?.buffer === bytes.buffer && last.byteOffset + last.length === bytes.byteOffset
+    if (!isNext) this.#held.push(bytes)
+    else this.#held[this.#held.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + bytes.length)
   }
 
   /** Lets the stream flow, first what was kept back. */
   release(): void {
-    this.#flowing = true
+    this.#stream = 'flowing'
     const held = this.#held
     this.#held = []
     this.#heldBytes = 0

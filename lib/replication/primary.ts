@@ -1,26 +1,28 @@
 /** The primary's side: replicas attach with PSYNC, get a snapshot or the missing bytes, then every byte of the stream, and acknowledge.
  *  A replica serves its own replicas in the same way, with its primary's stream. */
-import { type RdbEntry, writeRdb } from '../../store/rdb/writer.ts'
+import type { Disk } from '../../store/disk.ts'
+import type { RdbOptions } from '../../store/rdb/writer.ts'
 import type { Millis } from '../base/brand.ts'
 import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
+import { reasonOf } from '../base/system-error.ts'
 import { AttachedReplica, lagSeconds, type ReplicaClient, type ReplicaFacts, unknownReplica } from './attached.ts'
 import type { SettingsHolder } from './settings.ts'
 import type { ReplicationStream } from './stream.ts'
-
-/** The data set as it is now. */
-export interface Snapshot {
-  /** Database after database; read to the end before anything changes. */
-  readonly entries: Iterable<RdbEntry>
-  sizes(db: number): { readonly keys: number; readonly expires: number }
-}
+import { line, type Snapshot, Supply } from './supply.ts'
 
 export interface PrimaryParts {
   readonly stream: ReplicationStream
   readonly config: SettingsHolder
   readonly log: Log
   readonly random: Random
-  readonly snapshot: () => Snapshot
+  /** Takes a snapshot of the data set as it is now, with facts about it. */
+  readonly snapshot: (options: Pick<RdbOptions, 'aux' | 'compress'>) => Snapshot
+  /** Where a snapshot lies whose length must be known before it is sent. */
+  readonly disk: Disk
+  readonly spoolPath: () => string
+  /** Asks for the end of a turn, after the event loop has been round. */
+  readonly requestEndTurn: () => void
   /** Told of every byte sent to replicas. */
   readonly sent: (bytes: number) => void
 }
@@ -39,6 +41,9 @@ interface Waiter {
   readonly done: () => void
 }
 
+/** What is read of a file for a replica before it has taken what came before. */
+const AHEAD = 1024 * 1024
+
 export class PrimarySide {
   readonly stats: SyncStats = { full: 0, partialOk: 0, partialRefused: 0 }
   /** A manual failover has stopped the writes: a PING would move the offset that the replica is to reach. */
@@ -50,6 +55,10 @@ export class PrimarySide {
   readonly #waiters = new Set<Waiter>()
   #acksWanted = false
   #snapshotWanted = false
+  /** The snapshot that is on its way. */
+  #supply: Supply | undefined
+  /** Called at the end of the next turn. */
+  #turnEnded: (() => void)[] = []
   #pingedAt = 0
   /** Since when a backlog is kept that nobody reads; 0 = that is not so. */
   #aloneSince = 0
@@ -111,6 +120,7 @@ export class PrimarySide {
       client.wire.destroy()
       this.detach(client)
     }
+    this.#goOn()
   }
 
   #attach(client: ReplicaClient, isOld: boolean, now: Millis): AttachedReplica {
@@ -140,6 +150,7 @@ export class PrimarySide {
     replica.send(line(replica.facts.psync2 ? `+CONTINUE ${stream.replid}` : '+CONTINUE'))
     replica.state = 'online'
     this.#replicas.set(replica.client, replica)
+    replica.hold()
     if (missing === undefined) return void this.#resumeFromFile(replica, next - 1)
     replica.release()
     for (const bytes of missing) replica.deliver(bytes)
@@ -152,10 +163,11 @@ export class PrimarySide {
       for await (const bytes of stream.keeper?.read(from, stream.offset) ?? []) {
         if (!this.#replicas.has(replica.client)) return
         replica.send(bytes)
+        await replica.whenBelow(AHEAD)
       }
       replica.release()
     } catch (failure) {
-      this.#drop(replica, `reading the append-only file: ${(failure as Error).message}`)
+      this.#drop(replica, `reading the append-only file: ${reasonOf(failure)}`)
     }
   }
 
@@ -172,46 +184,61 @@ export class PrimarySide {
     log.notice(`Replication backlog created, my new replication IDs are '${stream.replid}' and '${stream.replid2}'`)
   }
 
-  /** Gives everyone who came in this turn one and the same snapshot. */
+  /** Gives everyone who waits one and the same snapshot; who comes later waits for the next, unless nothing of it was sent yet. */
   #startTransfers(): void {
-    if (!this.#snapshotWanted) return
+    if (!this.#snapshotWanted || this.#supply?.state === 'sending') return
     this.#snapshotWanted = false
-    const waiting = this.replicas.filter((replica) => replica.state === 'wait_bgsave')
+    const waiting = this.replicas.filter((replica) => replica.isWaiting)
     if (waiting.length === 0) return
-    const { stream, log } = this.#parts
-    const chunks = this.#snapshotChunks()
-    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-    for (const replica of waiting) {
-      if (!replica.isOld) replica.send(line(`+FULLRESYNC ${stream.replid} ${stream.offset}`))
-      this.#transfer(replica, chunks, length)
-      log.notice(`Sending ${length} bytes of snapshot at offset ${stream.offset} to replica ${replica.name}`)
-    }
+    const isOpen = this.#supply?.state === 'open'
+    if (!isOpen) this.#supply = this.#openSupply(waiting)
+    const supply = this.#supply!
+    for (const replica of waiting) supply.join(replica)
+    if (!isOpen) void this.#run(supply)
   }
 
-  /** The snapshot at the stream's present offset. The stream names its database anew after it: nobody knows the old one. */
-  #snapshotChunks(): Buffer[] {
-    const { stream, config, snapshot } = this.#parts
+  /** A snapshot at the stream's present offset. The stream names its database anew after it: nobody knows the old one. */
+  #openSupply(waiting: readonly AttachedReplica[]): Supply {
+    const { stream, config, random, snapshot, disk, spoolPath, log } = this.#parts
     if (!stream.isFollowing) stream.reselect()
-    const { entries, sizes } = snapshot()
+    const { replid, offset } = stream
     const aux = [
       ['repl-stream-db', String(stream.db)],
-      ['repl-id', stream.replid],
-      ['repl-offset', String(stream.offset)],
+      ['repl-id', replid],
+      ['repl-offset', String(offset)],
     ] as const
-    return [...writeRdb(entries, { aux, sizes, compress: config.values.rdbcompression })]
+    const isMarked = config.values.replDisklessSync && waiting.every(({ facts }) => facts.eof)
+    log.notice(`Starting BGSAVE for SYNC with target: ${isMarked ? 'replicas sockets' : 'disk'}`)
+    return new Supply({
+      snapshot: snapshot({ aux, compress: config.values.rdbcompression }),
+      replid,
+      offset,
+      mark: isMarked ? random.hex(40) : undefined,
+      disk,
+      path: spoolPath(),
+      isAttached: (replica) => this.#replicas.get(replica.client) === replica,
+      nextTurn: () => this.#nextTurn(),
+    })
   }
 
-  /** A replica that knows the form with a mark looks for it at the end of what it has received, so nothing may follow before it has
-   *  found it and says so with an ACK. With the length first the stream can follow at once. */
-  #transfer(replica: AttachedReplica, chunks: readonly Buffer[], length: number): void {
-    const { config, random } = this.#parts
-    const marked = replica.facts.eof && config.values.replDisklessSync
-    const mark = random.hex(40)
-    replica.state = 'send_bulk'
-    replica.send(line(marked ? `$EOF:${mark}` : `$${length}`))
-    for (const chunk of chunks) replica.send(chunk)
-    if (marked) replica.send(Buffer.from(mark, 'latin1'))
-    else replica.release()
+  async #run(supply: Supply): Promise<void> {
+    try {
+      await supply.run()
+    } catch (failure) {
+      for (const replica of supply.replicas) this.#drop(replica, `no snapshot for it: ${reasonOf(failure)}`)
+    }
+    if (!this.replicas.some((replica) => replica.isWaiting)) return
+    this.#snapshotWanted = true
+    this.#parts.requestEndTurn()
+  }
+
+  #nextTurn(): Promise<void> {
+    this.#parts.requestEndTurn()
+    return new Promise((done) => void this.#turnEnded.push(done))
+  }
+
+  #goOn(): void {
+    for (const done of this.#turnEnded.splice(0)) done()
   }
 
   // --- acknowledgements ------------------------------------------------------------------------------------------------
@@ -272,6 +299,7 @@ export class PrimarySide {
     }
     stream.flush()
     this.#startTransfers()
+    this.#goOn()
   }
 
   /** Once a second: pings, timeouts, limits, and the end of a backlog that nobody reads. */
@@ -279,6 +307,8 @@ export class PrimarySide {
     const { stream, config } = this.#parts
     for (const replica of this.replicas) {
       if (replica.isSupplied) this.#loaded(replica)
+      // It has nothing to read yet, and would give us up.
+      if (replica.state === 'wait_bgsave') replica.send(NEWLINE)
       const why = this.#whyDrop(replica, now)
       if (why !== undefined) this.#drop(replica, why)
     }
@@ -303,6 +333,7 @@ export class PrimarySide {
     if (hard > 0 && outstanding > hard) return 'output buffer limits exceeded'
     if (replica.overSoftSince > 0 && now - replica.overSoftSince > softSeconds * 1000)
       return 'output buffer limits exceeded'
+    if (replica.state === 'wait_bgsave') return undefined
     const isSilent = now - replica.aliveAt(now) > replTimeout * 1000
     return isSilent && !replica.isOld ? 'timed out' : undefined
   }
@@ -329,4 +360,4 @@ export class PrimarySide {
   }
 }
 
-const line = (text: string): Buffer => Buffer.from(`${text}\r\n`, 'latin1')
+const NEWLINE = Buffer.from('\n')

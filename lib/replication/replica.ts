@@ -216,14 +216,14 @@ export class ReplicaSide {
   }
 
   #settled(result: HandshakeResult): void {
-    const { log, stream, load, historyChanged } = this.#parts
+    const { log, stream, config, load, historyChanged } = this.#parts
     this.#handshake = undefined
     if (result.type === 'refused') return this.#lost(result.why)
     if (result.type === 'full') {
       log.notice(`Full resync from master: ${result.replid}:${result.offset}`)
       this.#state = 'sync'
       this.#target = result
-      this.#transfer = new Transfer(load())
+      this.#transfer = new Transfer(load(), config.values)
       return
     }
     log.notice('Successful partial resynchronization with master.')
@@ -247,7 +247,6 @@ export class ReplicaSide {
     this.#transfer = undefined
     this.#resumeForbidden = false
     stream.adopt(this.#target.replid, this.#target.offset, transfer.db)
-    if (transfer.libraries > 0) log.warning(`${transfer.libraries} function libraries of the primary were left out`)
     log.notice(`MASTER <-> REPLICA sync: Finished with success, keys loaded: ${transfer.keys}`)
     historyChanged()
     this.#follow(transfer.db)

@@ -1,4 +1,6 @@
 /** Primary or replica of whom: the node's replication as the rest of it sees it. Switching keeps the one stream and its history. */
+import { join } from 'node:path'
+import { type Disk, disk as realDisk } from '../../store/disk.ts'
 import type { Keyspace } from '../../store/keyspace.ts'
 import type { Millis, Offset } from '../base/brand.ts'
 import { wallClock } from '../base/clock.ts'
@@ -6,7 +8,7 @@ import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { ReplicaClient } from './attached.ts'
-import { loadBeside, snapshotOf } from './dataset.ts'
+import { loadBeside, openSnapshot } from './dataset.ts'
 import { PrimarySide } from './primary.ts'
 import { type Dial, ReplicaSide } from './replica.ts'
 import type { SettingsHolder } from './settings.ts'
@@ -22,6 +24,8 @@ export interface Target {
 export interface ReplicationServer {
   /** Bytes of replication, for INFO. */
   readonly stats: { replicationInputBytes: number; replicationOutputBytes: number }
+  /** Calls Replication.flush after the event loop has been round. */
+  readonly host: { requestEndTurn(): void }
   /** Carries out a command of our primary, in a database; `argv` is borrowed. The reply goes nowhere. */
   apply(argv: Argv, db: number): void
   /** We were a primary: clients that wait for something only a primary can give are sent away. */
@@ -37,6 +41,7 @@ export interface ReplicationParts {
   /** The server is built after this. */
   readonly server: () => ReplicationServer
   readonly now?: () => Millis
+  readonly disk?: Disk
 }
 
 export class Replication {
@@ -57,7 +62,10 @@ export class Replication {
       config,
       log,
       random,
-      snapshot: () => snapshotOf(keyspace),
+      snapshot: (options) => openSnapshot(keyspace, options),
+      disk: parts.disk ?? realDisk,
+      spoolPath: () => join(config.values.dir, `temp-sync-${random.hex(16)}.rdb`),
+      requestEndTurn: () => server().host.requestEndTurn(),
       sent: (bytes) => {
         server().stats.replicationOutputBytes += bytes
       },

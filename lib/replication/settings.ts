@@ -1,5 +1,9 @@
 /** The directives replication obeys, under their names in the configuration. Read anew each time: CONFIG SET may change them. */
-export interface ReplicationSettings {
+import type { Limits } from '../../store/rdb/types.ts'
+
+export interface ReplicationSettings extends Limits {
+  /** Where snapshots lie whose length must be known before they are sent. */
+  readonly dir: string
   readonly port: number
   readonly tlsPort: number
   readonly tlsReplication: boolean

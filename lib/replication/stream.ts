@@ -4,7 +4,7 @@
  *  Two counts are easily confused: `offset` is how many bytes the history has so far; what PSYNC asks for is the number of the next
  *  byte, which is one more. */
 import { assert } from '../base/assert.ts'
-import { type Offset, offset as offsetOf } from '../base/brand.ts'
+import type { Offset } from '../base/brand.ts'
 import { encodeRequest } from '../resp/argv.ts'
 import { Backlog } from './backlog.ts'
 
@@ -93,7 +93,8 @@ export class ReplicationStream {
 
   /** Bytes of the history so far (master_repl_offset), those of the turn that were not flushed yet included. */
   get offset(): Offset {
-    return offsetOf(this.#offset)
+    // Checked where it comes from elsewhere; here it only grows, by what this process has written.
+    return this.#offset as Offset
   }
 
   /** The database in which the stream's next command runs unless a SELECT comes first. */
@@ -310,6 +311,13 @@ export class ReplicationStream {
   }
 
   /** A new id whose history shares nothing with another. */
+  /** DEBUG CHANGE-REPL-ID: the history gets another id, and nobody can go on with the old one. */
+  disown(fresh: ReplicationId): void {
+    this.flush()
+    this.#rename(fresh)
+    this.keeper?.renamed()
+  }
+
   #rename(replid: ReplicationId): void {
     this.#replid = replid
     this.#replid2 = NO_ID

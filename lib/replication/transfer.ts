@@ -2,11 +2,14 @@
  *  which takes the place of the old one only when all of it has come. */
 import { type RdbItem, type RdbKey, RdbReader } from '../../store/rdb/reader.ts'
 import { RdbError } from '../../store/rdb/source.ts'
+import type { Limits } from '../../store/rdb/types.ts'
 
 /** A data set being filled. One that is never committed is simply forgotten. */
 export interface Loading {
   /** Throws RdbError for a key that came before or has no place. The key's buffer is borrowed. */
   put(key: RdbKey): void
+  /** The source of a function library, borrowed. */
+  library(source: Buffer): void
   /** Puts it in the place of the old one. */
   commit(): void
 }
@@ -23,16 +26,16 @@ export class Transfer {
   /** The database the stream behind the snapshot begins in. */
   db = 0
   keys = 0
-  /** Function libraries that were left out: we have no functions yet. */
-  libraries = 0
   readonly #loading: Loading
-  readonly #reader = new RdbReader()
+  readonly #reader: RdbReader
   #form: Form | undefined
   /** Bytes of an unfinished header line, or of the mark. */
   #partial: Buffer = Buffer.alloc(0)
 
-  constructor(loading: Loading) {
+  /** `limits`: how far collections stay packed. */
+  constructor(loading: Loading, limits: Limits) {
     this.#loading = loading
+    this.#reader = new RdbReader(limits)
   }
 
   /** Bytes of the whole snapshot, 0 when that is not known. */
@@ -101,7 +104,7 @@ export class Transfer {
     if (item.type === 'key') {
       this.#loading.put(item)
       this.keys++
-    } else if (item.type === 'library') this.libraries++
+    } else if (item.type === 'library') this.#loading.library(item.source)
     else if (item.type === 'aux' && item.name === 'repl-stream-db') this.db = Math.max(0, Number(item.value) || 0)
   }
 }

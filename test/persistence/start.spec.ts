@@ -14,7 +14,7 @@ import { HEAD_LENGTH, Segments } from '../../store/segments.ts'
 import { requests } from '../replication/parts.ts'
 import { HEAD, newFolder, removeFolders } from '../store/disks.ts'
 
-const COMMIT: Commit = { ...HEAD, generation: 0, oldest: 1 }
+const COMMIT: Commit = { ...HEAD, generation: 0, oldest: 1, libraries: [] }
 
 /** A checkpoint without keys. */
 const EMPTY = { async *entries() {} } as unknown as Records
@@ -29,7 +29,7 @@ async function start(folder: string, acceptsTorn = true, commit = COMMIT): Promi
   const done: string[] = []
   const lines: string[] = []
   const log = createLog({ pid: 1, now: () => 0 as Millis, sink: (line) => lines.push(line) })
-  const store = { folder, segments: new Segments(folder, disk), records: EMPTY, commit }
+  const store = { folder, segments: new Segments(folder, disk), records: EMPTY, commit, bytes: 0 }
   const found = await loadStore(disk, store, commit, {
     log,
     acceptsTorn,
@@ -37,6 +37,7 @@ async function start(folder: string, acceptsTorn = true, commit = COMMIT): Promi
     put() {},
     take() {},
     loaded() {},
+    setLibraries() {},
     apply(argv, db) {
       done.push(`${db}: ${Array.from({ length: argv.count }, (_, i) => argv.text(i)).join(' ')}`)
     },

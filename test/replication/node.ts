@@ -67,6 +67,7 @@ export class Node {
   readonly keyspace = new Keyspace({ databases: 16 })
   readonly replication: Replication
   readonly lines: string[] = []
+  readonly host = { requestEndTurn: () => void setImmediate(() => this.replication.flush()) }
   readonly stats = { replicationInputBytes: 0, replicationOutputBytes: 0 }
   /** As the rows expect it. */
   readonly cluster = undefined
@@ -146,6 +147,7 @@ export class Node {
       get buffered(): number {
         return socket.writableLength
       },
+      whenWritten: (done: () => void) => void socket.write('', done),
       destroy: () => socket.destroy(),
     }
     const flush = (): void => reply.take((bytes) => wire.write(bytes))

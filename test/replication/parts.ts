@@ -6,6 +6,7 @@ import type { ReplicaClient } from '../../lib/replication/attached.ts'
 import type { Dial, LinkEvents } from '../../lib/replication/replica.ts'
 import type { ReplicationSettings } from '../../lib/replication/settings.ts'
 import { encodeRequest } from '../../lib/resp/argv.ts'
+import { DEFAULT_LIMITS } from '../../store/rdb/types.ts'
 
 export const PRIMARY_ID = 'a'.repeat(40)
 export const OTHER_ID = 'b'.repeat(40)
@@ -13,6 +14,8 @@ export const OTHER_ID = 'b'.repeat(40)
 export const settings = (changes: Partial<ReplicationSettings> = {}): { values: ReplicationSettings } => ({
   values: {
     replicaof: undefined,
+    ...DEFAULT_LIMITS,
+    dir: '/tmp',
     port: 7000,
     tlsPort: 0,
     tlsReplication: false,
@@ -77,6 +80,7 @@ export class FakeReplica implements ReplicaClient {
   readonly #clock: Clock
   #output: Buffer[] = []
   #buffered = 0
+  #waiting: (() => void)[] = []
   /** Whether what is written leaves at once. */
   stuck = false
 
@@ -94,6 +98,7 @@ export class FakeReplica implements ReplicaClient {
         return false
       },
       buffered: this.#buffered,
+      whenWritten: (done) => void this.#waiting.push(done),
       destroy: () => {
         this.closed = true
       },
@@ -103,6 +108,13 @@ export class FakeReplica implements ReplicaClient {
   /** It sent something. */
   speaks(): void {
     this.lastSeenAt = this.#clock.now()
+  }
+
+  /** It reads again: all that waited has left. */
+  unstick(): void {
+    this.stuck = false
+    this.#buffered = 0
+    for (const done of this.#waiting.splice(0)) done()
   }
 
   /** What was sent to it since the last time. */

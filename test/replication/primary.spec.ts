@@ -3,22 +3,57 @@ import assert from 'node:assert/strict'
 import { PrimarySide } from '../../lib/replication/primary.ts'
 import type { ReplicationSettings } from '../../lib/replication/settings.ts'
 import { NO_ID, ReplicationStream } from '../../lib/replication/stream.ts'
+import type { Snapshot } from '../../lib/replication/supply.ts'
 import { RdbReader } from '../../store/rdb/reader.ts'
+import { writeRdb } from '../../store/rdb/writer.ts'
+import { MemoryDisk } from '../support/memory-disk.ts'
 import { Clock, FakeReplica, memoryLog, OTHER_ID, random, requests, settings, wordsOf } from './parts.ts'
+
+/** A snapshot of one key, or a longer one whose slices a test hands out. */
+class FakeSnapshot implements Snapshot {
+  readonly #slices: Buffer[]
+  isAbandoned = false
+
+  constructor(slices: readonly Buffer[]) {
+    this.#slices = [...slices]
+  }
+
+  get isDone(): boolean {
+    return this.#slices.length === 0
+  }
+
+  slice(): Buffer[] {
+    return this.#slices.splice(0, 1)
+  }
+
+  abandon(): void {
+    this.isAbandoned = true
+  }
+}
+
+const KEY = {
+  db: 0,
+  key: Buffer.from('k'),
+  value: { type: 'string', bytes: Buffer.from('v'), raw: false } as const,
+  expireAt: 0,
+}
 
 class Bench {
   readonly clock = new Clock()
   readonly stream = new ReplicationStream(NO_ID, 1 << 20)
   readonly primary: PrimarySide
   readonly lines: string[]
-  snapshots = 0
+  readonly disk = new MemoryDisk()
+  readonly snapshots: FakeSnapshot[] = []
+  /** What the next snapshot consists of, if not of one key. */
+  slices: readonly Buffer[] | undefined
+  turnsWanted = 0
   sent = 0
   #ids = 0
 
   constructor(changes: Partial<ReplicationSettings> = {}) {
     const { log, lines } = memoryLog(this.clock)
     this.lines = lines
-    const value = { type: 'string', bytes: Buffer.from('v'), raw: false } as const
     this.primary = new PrimarySide({
       stream: this.stream,
       config: settings(changes),
@@ -27,12 +62,16 @@ class Bench {
       sent: (bytes) => {
         this.sent += bytes
       },
-      snapshot: () => {
-        this.snapshots++
-        return {
-          entries: [{ db: 0, key: Buffer.from('k'), value, expireAt: 0 }],
-          sizes: () => ({ keys: 1, expires: 0 }),
-        }
+      snapshot: (options) => {
+        const rdb = Buffer.concat([...writeRdb([KEY], options)])
+        const snapshot = new FakeSnapshot(this.slices ?? [rdb])
+        this.snapshots.push(snapshot)
+        return snapshot
+      },
+      disk: this.disk,
+      spoolPath: () => '/spool.rdb',
+      requestEndTurn: () => {
+        this.turnsWanted++
       },
     })
   }
@@ -71,6 +110,18 @@ class Bench {
 
   stateOf(replica: FakeReplica): string | undefined {
     return this.primary.replicas.find(({ client }) => client === replica)?.state
+  }
+}
+
+/** Turn after turn, as long as one is asked for. */
+async function settled(bench: Bench): Promise<void> {
+  bench.primary.endTurn()
+  for (let idle = 0; idle < 5; idle++) {
+    await new Promise((done) => setImmediate(done))
+    if (bench.turnsWanted === 0) continue
+    bench.turnsWanted = 0
+    idle = 0
+    bench.primary.endTurn()
   }
 }
 
@@ -123,7 +174,7 @@ describe('a full synchronisation as the primary gives it', () => {
     assert.equal(bench.sent - sent, requests('SET b 2').length)
   })
 
-  it('has its length first, and the stream right behind it, for who does not or when disk form is asked for', () => {
+  it('has its length first, and the stream right behind it, for who does not or when disk form is asked for', async () => {
     for (const [changes, capabilities] of [
       [{}, ['psync2']],
       [{ replDisklessSync: false }, ['eof', 'psync2']],
@@ -133,29 +184,30 @@ describe('a full synchronisation as the primary gives it', () => {
       bench.primary.psync(replica, '?', -1, bench.clock.now())
       bench.primary.endTurn()
       bench.write('SET a 1')
-      bench.primary.endTurn()
+      await settled(bench)
       const [, length, rest] = /^\+FULLRESYNC \w{40} 0\r\n\$(\d+)\r\n(.*)$/s.exec(replica.taken().toString('latin1'))!
       const { keys, rest: behind } = read(Buffer.from(rest!, 'latin1'))
       assert.equal(rest!.length - behind.length, Number(length))
       assert.deepEqual(keys, ['k'])
       assert.deepEqual(wordsOf(behind), ['SELECT 0', 'SET a 1'])
+      assert.deepEqual([...bench.disk.files], [])
     }
   })
 
-  it('is given without a word to SYNC', () => {
+  it('is given without a word to SYNC', async () => {
     const bench = new Bench()
     const replica = bench.replica([])
     bench.primary.sync(replica, bench.clock.now())
-    bench.primary.endTurn()
+    await settled(bench)
     assert.match(replica.taken().toString('latin1'), /^\$\d+\r\nREDIS0010/)
   })
 
-  it('without a stream is given to who wants only the snapshot', () => {
+  it('without a stream is given to who wants only the snapshot', async () => {
     const bench = new Bench()
     const replica = bench.replica([])
     bench.primary.factsOf(replica).rdbOnly = true
     bench.primary.sync(replica, bench.clock.now())
-    bench.primary.endTurn()
+    await settled(bench)
     replica.taken()
     bench.write('SET a 1')
     bench.primary.everySecond(bench.clock.now())
@@ -163,7 +215,7 @@ describe('a full synchronisation as the primary gives it', () => {
     assert.equal(bench.stateOf(replica), 'send_bulk')
   })
 
-  it('is one snapshot for all who come in a turn, at the offset of the end of that turn', () => {
+  it('is one snapshot for all who come in a turn, at the offset of the end of that turn', async () => {
     const bench = new Bench()
     bench.online()
     const [first, second] = [bench.replica(), bench.replica([])]
@@ -171,11 +223,80 @@ describe('a full synchronisation as the primary gives it', () => {
     bench.write('SET a 1')
     bench.primary.psync(second, OTHER_ID, 77, bench.clock.now())
     bench.primary.endTurn()
-    assert.equal(bench.snapshots, 2)
+    assert.equal(bench.snapshots.length, 2)
+    await settled(bench)
     for (const replica of [first, second])
       assert.ok(
         replica.taken().toString('latin1').startsWith(`+FULLRESYNC ${bench.stream.replid} ${bench.stream.offset}\r\n`),
       )
+  })
+
+  it('is made slice by slice, while the stream is kept back for its replica', async () => {
+    const bench = new Bench()
+    bench.slices = [Buffer.from('one'), Buffer.from('two'), Buffer.from('three')]
+    const replica = bench.replica()
+    bench.primary.psync(replica, '?', -1, bench.clock.now())
+    bench.primary.endTurn()
+    assert.match(replica.taken().toString(), /^\+FULLRESYNC \w{40} 0\r\n\$EOF:\w{40}\r\none$/)
+    bench.write('SET a 1')
+    await settled(bench)
+    assert.match(replica.taken().toString(), /^twothree\w{40}$/)
+    bench.primary.acknowledge(replica, 0)
+    assert.deepEqual(wordsOf(replica.taken()), ['SELECT 0', 'SET a 1'])
+  })
+
+  it('waits for a replica that does not read, and ends with the last one that wants it', async () => {
+    const bench = new Bench()
+    bench.slices = Array.from({ length: 5 }, () => Buffer.alloc(1024 * 1024))
+    const replica = bench.replica()
+    replica.stuck = true
+    bench.primary.psync(replica, '?', -1, bench.clock.now())
+    await settled(bench)
+    assert.ok(replica.taken().length < 3 * 1024 * 1024)
+    replica.unstick()
+    await settled(bench)
+    assert.ok(replica.taken().length >= 2 * 1024 * 1024)
+    assert.ok(bench.snapshots[0]!.isDone)
+    bench.slices = [Buffer.from('one'), Buffer.from('two')]
+    const leaving = bench.replica()
+    bench.primary.psync(leaving, '?', -1, bench.clock.now())
+    bench.primary.endTurn()
+    bench.primary.detach(leaving)
+    await settled(bench)
+    assert.deepEqual([bench.snapshots[1]!.isAbandoned, bench.snapshots[1]!.isDone], [true, false])
+  })
+
+  it('is shared by who comes before any of it was sent; who comes later gets the next one', async () => {
+    const bench = new Bench({ replDisklessSync: false })
+    bench.online()
+    await settled(bench)
+    bench.slices = [Buffer.from('one'), Buffer.from('two')]
+    const [first, second, third] = [bench.replica(), bench.replica(), bench.replica()]
+    bench.primary.psync(first, '?', -1, bench.clock.now())
+    bench.primary.endTurn()
+    bench.write('SET a 1')
+    bench.primary.endTurn()
+    bench.primary.psync(second, '?', -1, bench.clock.now())
+    bench.primary.endTurn()
+    await settled(bench)
+    assert.equal(bench.snapshots.length, 2)
+    const given = first.taken()
+    assert.deepEqual(second.taken(), given)
+    assert.match(given.toString(), /\$6\r\nonetwo\*2/)
+    bench.primary.psync(third, '?', -1, bench.clock.now())
+    await settled(bench)
+    assert.equal(bench.snapshots.length, 3)
+    assert.match(third.taken().toString(), new RegExp(`^\\+FULLRESYNC \\w{40} ${bench.stream.offset}\r\n`))
+  })
+
+  it('on a disk that refuses is not given: the replica has to ask again', async () => {
+    const bench = new Bench({ replDisklessSync: false })
+    bench.disk.isFull = true
+    const replica = bench.replica()
+    bench.primary.psync(replica, '?', -1, bench.clock.now())
+    await settled(bench)
+    assert.ok(replica.closed && bench.primary.replicas.length === 0 && bench.snapshots[0]!.isAbandoned)
+    assert.match(bench.lines.join('\n'), /no snapshot for it: No space left on device/)
   })
 
   it('begins a history when it is the first one, and names the database anew in any case', () => {

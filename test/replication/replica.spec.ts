@@ -42,6 +42,7 @@ class Bench {
         return {
           put: (item: { db: number; key: Buffer; value: Value }) =>
             void fresh.set(`${item.db}:${item.key.toString()}`, asString(item.value).bytes.toString()),
+          library: () => undefined,
           commit: () => {
             this.data = fresh
           },
