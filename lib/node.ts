@@ -1,5 +1,6 @@
 /** One node: builds its parts, joins them, starts them in order and stops them in reverse. */
 import path from 'node:path'
+import { BUS_PORT_OFFSET } from '../bus/announce.ts'
 import { NodesConfError, readNodesConf } from '../bus/nodes-conf.ts'
 import { type Cluster, createCluster } from '../bus/state.ts'
 import { Keyspace } from '../store/keyspace.ts'
@@ -12,13 +13,21 @@ import { reasonOf } from './base/system-error.ts'
 import { VERSION } from './cli/version.ts'
 import { FAMILIES } from './commands/families.ts'
 import { CommandTable } from './commands/table.ts'
-import { CLUSTER_DIRECTIVES, type Config, clusterOptions, type DirectiveName, tlsOptions } from './config.ts'
+import {
+  CLUSTER_DIRECTIVES,
+  type Config,
+  type ConfigValues,
+  clusterOptions,
+  type DirectiveName,
+  type TlsOptions,
+  tlsOptions,
+} from './config.ts'
 import { type Cron, startCron } from './cron.ts'
 import { Driver, localFacts } from './driver.ts'
 import { Persistence } from './persistence.ts'
 import { dialer } from './replication/dial.ts'
 import { Replication } from './replication/role.ts'
-import { type Listener, listen } from './server/listener.ts'
+import { checkTls, ListenError, type Listener, type ListenOptions, listen } from './server/listener.ts'
 import { Server } from './server/server.ts'
 
 export interface NodeParts {
@@ -42,6 +51,8 @@ export class Node {
   #listener: Listener | undefined
   #cron: Cron | undefined
   #hasServed = false
+  /** Read from the files the configuration names when it was given, and not again before it changes. */
+  #tls: TlsOptions | undefined
 
   constructor(parts: NodeParts) {
     this.#parts = parts
@@ -73,6 +84,7 @@ export class Node {
 
   /** Loads the data set, opens nodes.conf, then the ports. Rejects with a StartupError and leaves nothing open when it cannot. */
   async start(): Promise<void> {
+    this.server.acl.declare()
     const { config, log, shutdown } = this.#parts
     const { server } = this
     server.host.shutdown = shutdown
@@ -86,7 +98,7 @@ export class Node {
       this.#cron = startCron(server, this.#driver)
       log.warning('Server initialized')
       await this.#listen()
-      refuseNewAddresses(config, log)
+      this.#followAddresses()
       this.#driver?.feed({ type: 'loaded', slotsWithKeys: slotsWithKeys(server.keyspace) })
       server.replication.start()
       this.#hasServed = true
@@ -132,7 +144,7 @@ export class Node {
       log,
       fatal,
       transport: {
-        listen: { host: values.bind, port: busPort(config) },
+        listen: { host: values.bind, port: busPort(values) },
         keepAliveMs: timeoutMs * 2,
         ...(values.tlsCluster ? { tls: tlsOptions(config, 'server') } : {}),
         ...(values.bindSourceAddr === '' ? {} : { bindSource: values.bindSourceAddr }),
@@ -149,7 +161,7 @@ export class Node {
   #readCluster(file: string, nodesFile: NodesFile): Cluster {
     const { config, log } = this.#parts
     const init = {
-      options: clusterOptions(config),
+      options: clusterOptions(config, busPort(config.values)),
       facts: localFacts(
         () => this.server,
         (link) => this.#driver?.bufferedOn(link) ?? 0,
@@ -178,17 +190,67 @@ export class Node {
 
   async #listen(): Promise<void> {
     const { config } = this.#parts
-    const { values } = config
-    this.#listener = await listen(this.server, {
+    if (config.values.tlsPort > 0) this.#tls = tlsOptions(config, 'server')
+    this.#listener = await listen(this.server, this.#places())
+    await this.#driver?.listen()
+  }
+
+  /** Where clients are to find us. */
+  #places(): ListenOptions {
+    const { values } = this.#parts.config
+    return {
       bind: values.bind,
       port: values.port,
       tlsPort: values.tlsPort,
-      ...(values.tlsPort > 0 ? { tlsOptions: tlsOptions(config, 'server') } : {}),
+      ...(this.#tls ? { tlsOptions: this.#tls } : {}),
       unixSocket: values.unixsocket === '' ? '' : path.resolve(values.dir, values.unixsocket),
       unixSocketMode: values.unixsocketperm,
       backlog: values.tcpBacklog,
+    }
+  }
+
+  /** Ports, addresses and certificates follow the configuration. The bus keeps its port; whether it speaks TLS is settled at the start. */
+  #followAddresses(): void {
+    const { config, log } = this.#parts
+    config.onChange(['tls-cluster'], () => {
+      log.warning('tls-cluster: a change takes effect at a restart; use CONFIG REWRITE or edit the file')
+      return TLS_REFUSAL
     })
-    await this.#driver?.listen()
+    config.onChange(['tls-port', ...TLS_DIRECTIVES], () => this.#readCertificates())
+    config.onChange(['bind', 'port', 'tls-port', ...TLS_DIRECTIVES], () => {
+      this.server.moving = this.server.moving.then(() => this.#move())
+      return undefined
+    })
+  }
+
+  /** Reads the certificates anew. Gives the refusal of CONFIG SET when they cannot be used. */
+  #readCertificates(): string | undefined {
+    const { config, log } = this.#parts
+    const { tlsPort, tlsCluster, tlsReplication } = config.values
+    if (tlsPort === 0 && !tlsCluster && !tlsReplication) return undefined
+    try {
+      const options = tlsOptions(config, 'server')
+      checkTls(options)
+      this.#driver?.secure(options)
+      this.#tls = options
+      return undefined
+    } catch (error) {
+      log.warning(`Failed to configure TLS: ${error instanceof Error ? error.message : error}`)
+      return TLS_REFUSAL
+    }
+  }
+
+  /** Listens where the configuration says by now; false when that is impossible and everything stays. */
+  async #move(): Promise<boolean> {
+    try {
+      await this.#listener?.move(this.#places())
+      return true
+    } catch (error) {
+      if (!(error instanceof ListenError)) throw error
+      this.#parts.log.warning(`Warning: ${error.message}`)
+      this.#parts.log.warning('Failed applying new configuration. Restoring previous settings.')
+      return false
+    }
   }
 }
 
@@ -210,31 +272,25 @@ async function openOrRefuse(file: string): Promise<NodesFile> {
 }
 
 /** The bus listens here: cluster-port, or the client port + 10000. */
-function busPort({ values }: Config): number {
-  return values.clusterPort || (values.tlsCluster ? values.tlsPort : values.port) + 10_000
-}
+const busPort = ({ clusterPort, tlsCluster, tlsPort, port }: ConfigValues): number =>
+  clusterPort || (tlsCluster ? tlsPort : port) + BUS_PORT_OFFSET
 
-/** Ports and certificates are taken when the node starts. CONFIG SET of another one is refused rather than accepted and
- *  ignored. */
-function refuseNewAddresses(config: Config, log: Log): void {
-  const refuse = (names: readonly DirectiveName[], why: string): void =>
-    config.onChange(names, () => {
-      log.warning(`${names.join(', ')}: a change takes effect at a restart; use CONFIG REWRITE or edit the file`)
-      return why
-    })
-  refuse(['port', 'tls-port'], 'Unable to listen on this port. Check server logs.')
-  refuse(['bind'], 'Failed to bind to specified addresses.')
-  refuse(TLS_DIRECTIVES, 'Unable to update TLS configuration. Check server logs.')
-}
+const TLS_REFUSAL = 'Unable to update TLS configuration. Check server logs.'
 
 const TLS_DIRECTIVES = [
   'tls-cert-file',
   'tls-key-file',
   'tls-key-file-pass',
+  'tls-client-cert-file',
+  'tls-client-key-file',
+  'tls-client-key-file-pass',
+  'tls-dh-params-file',
   'tls-ca-cert-file',
   'tls-ca-cert-dir',
   'tls-auth-clients',
   'tls-protocols',
   'tls-ciphers',
   'tls-ciphersuites',
+  'tls-prefer-server-ciphers',
+  'tls-session-cache-timeout',
 ] as const satisfies readonly DirectiveName[]

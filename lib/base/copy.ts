@@ -5,6 +5,17 @@ export const SHORT = 192
 
 const LITTLE_ENDIAN = true
 
+/** The view `dataOf` gave last. */
+let latest: DataView = new DataView(new ArrayBuffer(0))
+
+/** The memory behind `bytes`, in which several bytes can be read at once; positions are those in `bytes`. One is made only when
+ *  the memory is another than the last time: as good as always it is the read buffer that all sockets share. */
+export function dataOf(bytes: Uint8Array): DataView {
+  if (bytes.buffer !== latest.buffer || bytes.byteOffset !== latest.byteOffset)
+    latest = new DataView(bytes.buffer, bytes.byteOffset)
+  return latest
+}
+
 /** Copies what lies in [start, end) of one memory to `at` in another, eight bytes a step. Measured for 64 bytes: 17 ns; a loop over the
  *  bytes of two Buffers takes 78, a native copy 45. */
 export function copyShort(from: DataView, start: number, end: number, to: DataView, at: number): void {
@@ -15,4 +26,19 @@ export function copyShort(from: DataView, start: number, end: number, to: DataVi
     to.setInt32(j + 4, from.getInt32(i + 4, LITTLE_ENDIAN), LITTLE_ENDIAN)
   }
   for (; i < end; i++, j++) to.setInt8(j, from.getInt8(i))
+}
+
+/** Whether `length` bytes from `start` on in one memory are those from `otherStart` on in another, four a step. */
+export function equalsShort(
+  data: DataView,
+  start: number,
+  other: DataView,
+  otherStart: number,
+  length: number,
+): boolean {
+  let i = 0
+  for (; i + 4 <= length; i += 4)
+    if (data.getInt32(start + i, LITTLE_ENDIAN) !== other.getInt32(otherStart + i, LITTLE_ENDIAN)) return false
+  for (; i < length; i++) if (data.getInt8(start + i) !== other.getInt8(otherStart + i)) return false
+  return true
 }

@@ -34,12 +34,18 @@ const LEAST_PLAIN = -4
 /** A double as C prints it with `%.17g`: 0.1 is 0.10000000000000001; infinities are inf and -inf. */
 export function formatDouble(value: number): string {
   if (Number.isSafeInteger(value)) return Object.is(value, -0) ? '-0' : String(value)
+  return formatGeneral(value, DIGITS)
+}
+
+/** The same with fewer significant digits: `%.<places>g`. */
+export function formatGeneral(value: number, places: number): string {
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
-  const [mantissa, power] = value.toExponential(DIGITS - 1).split('e') as [string, string]
+  if (value === 0) return Object.is(value, -0) ? '-0' : '0'
+  const [mantissa, power] = value.toExponential(places - 1).split('e') as [string, string]
   const exponent = Number(power)
   const sign = value < 0 ? '-' : ''
-  const digits = roundTie(value, DIGITS - exponent, mantissa.replace(/[-.]/g, '')).replace(/0+$/, '')
-  if (exponent >= LEAST_PLAIN && exponent < DIGITS) return sign + withPoint(digits, exponent + 1)
+  const digits = roundTie(value, places - exponent, mantissa.replace(/[-.]/g, '')).replace(/0+$/, '')
+  if (exponent >= LEAST_PLAIN && exponent < places) return sign + withPoint(digits, exponent + 1)
   const size = String(Math.abs(exponent)).padStart(2, '0')
   return `${sign}${withPoint(digits, 1)}e${exponent < 0 ? '-' : '+'}${size}`
 }

@@ -1,15 +1,21 @@
 /** A key as the hot path sees it: a range of somebody else's bytes, with its slot and text computed at most once. */
 import type { Slot } from './brand.ts'
+import { dataOf } from './copy.ts'
 import { systemRandom } from './random.ts'
 import { crc16OfFour, crc16OfOne, OPEN, slotOfRange } from './slot.ts'
 
 /** Where the hashes of this process begin: nobody outside can prepare keys that collide. */
 const SEED = systemRandom.below(2 ** 32) | 0
 
+const LITTLE_ENDIAN = true
+const FOUR_BRACES = 0x7b7b7b7b
+
 /** Borrowed: valid while the buffer it points into is. Reused from request to request, so it is never kept;
  *  `ownKey` makes one that may be. */
 export class Key {
   bytes: Buffer
+  /** The memory behind `bytes`. */
+  data: DataView
   start: number
   end: number
   /** Which request of its owner this key was last pointed at. */
@@ -18,15 +24,17 @@ export class Key {
   #hash = 0
   #text: string | undefined
 
-  constructor(bytes: Buffer, start: number, end: number) {
+  constructor(bytes: Buffer, start: number, end: number, data = dataOf(bytes)) {
     this.bytes = bytes
+    this.data = data
     this.start = start
     this.end = end
   }
 
   /** Points this key at other bytes. */
-  set(bytes: Buffer, start: number, end: number): this {
+  set(bytes: Buffer, start: number, end: number, data = dataOf(bytes)): this {
     this.bytes = bytes
+    this.data = data
     this.start = start
     this.end = end
     this.#slot = -1
@@ -60,26 +68,25 @@ export class Key {
     return Buffer.from(this.bytes.subarray(this.start, this.end))
   }
 
-  /** Slot and hash in one pass, four bytes a step: together they cost what one of them does alone (measured for 16 bytes:
-   *  34 ns; 67 ns one after the other, byte by byte). */
+  /** Slot and hash in one pass, four bytes a step: measured for 16 bytes when it read them one by one: 34 ns, and 67 for the
+   *  one after the other. */
   #compute(): void {
-    const { bytes, start, end } = this
+    const { bytes, data, start, end } = this
     let hash = SEED ^ (end - start)
     let crc = 0
     let mayHaveTag = false
     let i = start
     for (; i + 4 <= end; i += 4) {
-      const a = bytes[i]!
-      const b = bytes[i + 1]!
-      const c = bytes[i + 2]!
-      const d = bytes[i + 3]!
-      if (a === OPEN || b === OPEN || c === OPEN || d === OPEN) mayHaveTag = true
-      hash = Math.imul(hash ^ (a | (b << 8) | (c << 16) | (d << 24)), 0x9e3779b1)
+      const word = data.getInt32(i, LITTLE_ENDIAN)
+      // A byte that is an opening brace becomes 0, and only a 0 has its highest bit set by this.
+      const braces = word ^ FOUR_BRACES
+      if (((braces - 0x01010101) & ~braces & 0x80808080) !== 0) mayHaveTag = true
+      hash = Math.imul(hash ^ word, 0x9e3779b1)
       hash ^= hash >>> 15
-      crc = crc16OfFour(crc, a, b, c, d)
+      crc = crc16OfFour(crc, word & 0xff, (word >>> 8) & 0xff, (word >>> 16) & 0xff, word >>> 24)
     }
     for (; i < end; i++) {
-      const byte = bytes[i]!
+      const byte = data.getUint8(i)
       if (byte === OPEN) mayHaveTag = true
       hash = Math.imul(hash ^ byte, 0x85ebca6b)
       crc = crc16OfOne(crc, byte)

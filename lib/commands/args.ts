@@ -26,6 +26,19 @@ export function viewString(db: Database, key: Key): View | undefined {
   return view
 }
 
+/** As `viewString`, for a command that lets go of the bytes at once. Throws WRONG_TYPE. */
+export function lookAtString(db: Database, key: Key): View | undefined {
+  const view = db.look(key)
+  if (view !== undefined && view.type !== 'string') throw WRONG_TYPE
+  return view
+}
+
+/** As `readString`, but the bytes are those in the store: borrowed until the keyspace changes. Throws WRONG_TYPE. */
+export function borrowString(db: Database, key: Key): Buffer | undefined {
+  const view = lookAtString(db, key)
+  return view?.bytes.subarray(view.start, view.end)
+}
+
 /** As `viewString`, for a command that will write. */
 export function viewStringForWrite(db: Database, key: Key): View | undefined {
   const view = db.viewForWrite(key)

@@ -4,7 +4,7 @@ import { parseInt64, parseInteger } from '../base/bytes.ts'
 import { fail, NOT_INTEGER, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
-import { readString, stringForWrite } from './args.ts'
+import { borrowString, viewStringForWrite } from './args.ts'
 import { type ArgumentDoc, type Command, firstKey } from './define.ts'
 import { KEY, word } from './docs.ts'
 
@@ -140,11 +140,20 @@ function bitField(call: Call, argv: Argv, steps: readonly Step[]): void {
   const { db, reply } = call
   const key = argv.key(1)
   const writes = steps.filter((step) => step.kind !== 'get')
-  const old = writes.length > 0 ? stringForWrite(db, key)?.bytes : readString(db, key)
-  const length = Math.max(0, ...writes.map(({ offset, type }) => Math.ceil((offset + type.bits) / 8)))
-  const bytes = Buffer.alloc(Math.max(old?.length ?? 0, writes.length > 0 ? length : 0))
-  if (old !== undefined) bytes.set(old)
-  let changed = bytes.length > (old?.length ?? 0)
+  if (writes.length === 0) {
+    const bytes = borrowString(db, key) ?? NOTHING
+    reply.array(steps.length)
+    for (const { offset, type } of steps) reply.integer(readField(bytes, offset, type))
+    return
+  }
+  const old = viewStringForWrite(db, key)
+  const isNew = old === undefined
+  const lengthBefore = isNew ? -1 : old.end - old.start
+  const first = Math.min(...writes.map(({ offset }) => Math.floor(offset / 8)))
+  const length = Math.max(...writes.map(({ offset, type }) => Math.ceil((offset + type.bits) / 8)))
+  const view = db.edit(key, first, length)
+  const bytes = view.bytes.subarray(view.start, view.end)
+  let changed = bytes.length > lengthBefore
   reply.array(steps.length)
   for (const step of steps) {
     const was = readField(bytes, step.offset, step.type)
@@ -157,8 +166,10 @@ function bitField(call: Call, argv: Argv, steps: readonly Step[]): void {
       reply.integer(step.kind === 'incrby' ? value : was)
     }
   }
-  if (writes.length > 0 && changed) db.write(key, { type: 'string', bytes, raw: true }, 'keepTtl')
+  if (changed) db.changed(key, 1, isNew ? 'created' : 'changed')
 }
+
+const NOTHING = Buffer.alloc(0)
 
 /** What SET writes: for an unsigned field a negative number is a very large one. */
 const asOperand = ({ type, operand }: Step): bigint => (type.signed ? operand : BigInt.asUintN(64, operand))

@@ -1,11 +1,11 @@
 /** Bits of strings: single ones, counts, positions, and operations between strings. */
 import { type BitOperation, bitAt, combine, countOnes, findBit } from '../../store/types/bitmap.ts'
-import { overwrite, rangeOf } from '../../store/types/string.ts'
+import { rangeOf } from '../../store/types/string.ts'
 import { parseInteger } from '../base/bytes.ts'
 import { fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
-import { position, readString, stringForWrite } from './args.ts'
+import { borrowString, position, readString, viewStringForWrite } from './args.ts'
 import { bitfieldCommands } from './bitfield.ts'
 import { type ArgumentDoc, type Command, family, firstKey } from './define.ts'
 import { KEY, word } from './docs.ts'
@@ -90,7 +90,7 @@ export const bitmapCommands = family(
     arguments: [KEY, OFFSET],
     run(call, argv) {
       const offset = bitOffset(call, argv, 2)
-      const bytes = readString(call.db, argv.key(1))
+      const bytes = borrowString(call.db, argv.key(1))
       call.reply.integer(bytes === undefined ? 0 : bitAt(bytes, offset))
     },
   }),
@@ -122,13 +122,17 @@ function setBit(call: Call, argv: Argv): void {
   const bit = parseInteger(argv.buffer, argv.starts[3], argv.ends[3])
   if (bit !== 0 && bit !== 1) throw fail('bit is not an integer or out of range')
   const key = argv.key(1)
-  const old = stringForWrite(db, key)?.bytes ?? Buffer.alloc(0)
   const index = Math.floor(offset / 8)
-  const was = bitAt(old, offset)
-  if (was !== bit || index >= old.length) {
-    const mask = 0x80 >> (offset % 8)
-    const byte = old[index] ?? 0
-    db.write(key, overwrite(old, index, Buffer.of(bit === 1 ? byte | mask : byte & ~mask)), 'keepTtl')
+  const old = viewStringForWrite(db, key)
+  const isNew = old === undefined
+  const grows = isNew || index >= old.end - old.start
+  const { bytes, start } = db.edit(key, index, index + 1)
+  const byte = bytes[start + index]!
+  const mask = 0x80 >> (offset % 8)
+  const was = (byte & mask) === 0 ? 0 : 1
+  if (was !== bit || grows) {
+    bytes[start + index] = bit === 1 ? byte | mask : byte & ~mask
+    db.changed(key, 1, isNew ? 'created' : 'changed')
   }
   reply.integer(was)
 }
@@ -149,7 +153,7 @@ function bitRange(bytes: Buffer, start: number, end: number, perByte: 1 | 8): { 
 }
 
 function bitCount({ db, reply }: Call, argv: Argv): void {
-  const bytes = readString(db, argv.key(1))
+  const bytes = borrowString(db, argv.key(1))
   if (bytes === undefined) return reply.integer(0)
   if (argv.count === 2) return reply.integer(countOnes(bytes, 0, bytes.length * 8))
   if (argv.count !== 4 && argv.count !== 5) throw SYNTAX
@@ -163,7 +167,7 @@ function bitCount({ db, reply }: Call, argv: Argv): void {
 function bitPos({ db, reply }: Call, argv: Argv): void {
   const wanted = position(argv, 2)
   if (wanted !== 0 && wanted !== 1) throw fail('The bit argument must be 1 or 0.')
-  const bytes = readString(db, argv.key(1))
+  const bytes = borrowString(db, argv.key(1))
   // A missing string is endless zeros.
   if (bytes === undefined) return reply.integer(wanted === 1 ? -1 : 0)
   if (argv.count > 6) throw SYNTAX

@@ -52,9 +52,11 @@ interface Filter {
   skipMe: boolean
 }
 
+type Option = (argv: Argv, i: number, server: Server) => Test
+
 /** One row for each option of CLIENT KILL that tests a client; `i` is the argument after its name. */
-const OPTIONS: ReadonlyMap<string, (argv: Argv, i: number) => Test> = new Map<string, (argv: Argv, i: number) => Test>(
-  Object.entries({
+const OPTIONS: ReadonlyMap<string, Option> = new Map<string, Option>(
+  Object.entries<Option>({
     id(argv, i) {
       const id = parseInteger(argv.at(i))
       if (id === undefined || id < 1) throw fail('client-id should be greater than 0')
@@ -66,15 +68,15 @@ const OPTIONS: ReadonlyMap<string, (argv: Argv, i: number) => Test> = new Map<st
       const address = argv.text(i)
       return (client) => client.localAddress === address
     },
-    user(argv, i) {
-      const user = argv.text(i)
-      if (user !== 'default') throw fail(`No such user '${user}'`)
+    user(argv, i, server) {
+      const user = server.acl.user(argv.text(i))
+      if (user === undefined) throw fail(`No such user '${argv.text(i)}'`)
       return (client) => client.user === user
     },
   }),
 )
 
-function readFilter(argv: Argv): Filter {
+function readFilter(argv: Argv, server: Server): Filter {
   const filter: Filter = { tests: new Map(), skipMe: true }
   for (let i = 2; i < argv.count; i += 2) {
     const name = argv.word(i)
@@ -87,7 +89,7 @@ function readFilter(argv: Argv): Filter {
     }
     const option = OPTIONS.get(name)
     if (option === undefined) throw SYNTAX
-    filter.tests.set(name, option(argv, i + 1))
+    filter.tests.set(name, option(argv, i + 1, server))
   }
   return filter
 }
@@ -97,7 +99,7 @@ export function killClients({ server, client, reply }: Call, argv: Argv): void {
   const isOldForm = argv.count === 3
   const { tests, skipMe } = isOldForm
     ? { tests: new Map([['addr', addressTest(argv, 2)]]), skipMe: false }
-    : readFilter(argv)
+    : readFilter(argv, server)
   const matches = (one: Client): boolean => [...tests.values()].every((test) => test(one))
   let killed = 0
   for (const one of [...server.clients.values()]) {

@@ -1,5 +1,7 @@
 /** What CLIENT HELP answers between its first and its last entry: the subcommands there are, in redis-server 7.0's words. */
 export const CLIENT_HELP = `
+CACHING (YES|NO)
+    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.
 GETREDIR
     Return the client ID we are redirecting to when tracking is enabled.
 GETNAME
@@ -36,6 +38,9 @@ SETNAME <name>
     Assign the name <name> to the current connection.
 UNBLOCK <clientid> [TIMEOUT|ERROR]
     Unblock the specified blocked client.
+TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]
+         [OPTIN] [OPTOUT] [NOLOOP]
+    Control server assisted client side caching.
 TRACKINGINFO
     Report tracking status for the current connection.
 NO-EVICT (ON|OFF)

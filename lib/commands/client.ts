@@ -12,6 +12,7 @@ import { CLIENT_HELP } from './client-help.ts'
 import type { Command, CommandFlag } from './define.ts'
 import { word } from './docs.ts'
 import { replyHelp, tooManyArguments } from './help.ts'
+import { trackingSubcommands } from './tracking.ts'
 
 const ANYBODY: readonly CommandFlag[] = ['noscript', 'loading', 'stale']
 const OPERATOR: readonly CommandFlag[] = ['admin', ...ANYBODY]
@@ -39,15 +40,6 @@ export const clientContainer: Command = {
         if (client.name === '') reply.nil()
         else reply.text(client.name)
       },
-    }),
-    sub({
-      name: 'getredir',
-      arity: 2,
-      flags: ANYBODY,
-      since: '6.0.0',
-      summary: 'Get tracking notifications redirection client ID if any',
-      complexity: 'O(1)',
-      run: ({ reply }) => reply.integer(-1),
     }),
     sub({
       name: 'help',
@@ -217,15 +209,6 @@ export const clientContainer: Command = {
       },
     }),
     sub({
-      name: 'trackinginfo',
-      arity: 2,
-      flags: ANYBODY,
-      since: '6.2.0',
-      summary: 'Return information about server assisted client side caching for the current connection',
-      complexity: 'O(1)',
-      run: trackingInfo,
-    }),
-    sub({
       name: 'unblock',
       arity: -3,
       flags: OPERATOR,
@@ -294,6 +277,7 @@ export const clientContainer: Command = {
       ],
       run: setInfo,
     }),
+    ...trackingSubcommands,
   ],
 }
 
@@ -358,16 +342,4 @@ function unblock({ server, reply }: Call, argv: Argv): void {
   if (how !== 'timeout' && how !== 'error') throw fail('CLIENT UNBLOCK reason should be TIMEOUT or ERROR')
   const target = server.clients.get(argv.integer(2))
   reply.integer(target !== undefined && endWait(server, target, how) ? 1 : 0)
-}
-
-/** Invalidation of client-side caches is not served, so nobody can have switched it on. */
-function trackingInfo({ reply }: Call): void {
-  reply.map(3)
-  reply.text('flags')
-  reply.set(1)
-  reply.text('off')
-  reply.text('redirect')
-  reply.integer(-1)
-  reply.text('prefixes')
-  reply.array(0)
 }

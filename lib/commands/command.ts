@@ -8,7 +8,7 @@ import { replyDocs, replyInfo } from './command-docs.ts'
 import { family } from './define.ts'
 import { replyHelp } from './help.ts'
 import { hasKeys, keysWithFlags } from './key-specs.ts'
-import type { CommandEntry, CommandTable } from './table.ts'
+import type { CommandEntry } from './table.ts'
 
 export const commandCommands = family({
   name: 'command',
@@ -199,17 +199,9 @@ function list({ server, reply }: Call, argv: Argv): void {
   const filter = argv.count === 2 ? everything : isFiltered ? FILTERS.get(argv.word(3)) : undefined
   if (filter === undefined) throw SYNTAX
   const matches = filter(argv, 4)
-  const names = [...everyEntry(server.commands)].filter(matches).map(({ fullName }) => fullName)
+  const names = [...server.commands.all()].filter(matches).map(({ fullName }) => fullName)
   reply.array(names.length)
   for (const name of names) reply.text(name)
-}
-
-/** Commands and their subcommands. */
-function* everyEntry(table: CommandTable): Generator<CommandEntry> {
-  for (const entry of table.entries.values()) {
-    yield entry
-    yield* entry.subcommands?.values() ?? []
-  }
 }
 
 /** The request that follows COMMAND GETKEYS, and its keys. Throws when there are none to be had. */
@@ -224,7 +216,8 @@ function subjectKeys({ server }: Call, argv: Argv) {
   if (arity > 0 ? subject.count !== arity : subject.count < -arity)
     throw fail('Invalid number of arguments specified for command')
   const found = keysWithFlags(entry, subject)
-  if (found.length === 0) throw fail('Invalid arguments specified for command')
+  if (found.length === 0 && !entry.command.flags.includes('no_mandatory_keys'))
+    throw fail('Invalid arguments specified for command')
   return { subject, found }
 }
 

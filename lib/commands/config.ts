@@ -1,8 +1,11 @@
 /** CONFIG: the directives in force, changed, and written back to their file. */
+
+import type { Millis } from '../base/brand.ts'
 import { fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
-import { isLocal } from '../server/client.ts'
+import { type Client, isLocal } from '../server/client.ts'
+import type { Server } from '../server/server.ts'
 import type { Command, CommandFlag } from './define.ts'
 import { replyHelp } from './help.ts'
 
@@ -79,6 +82,7 @@ export const configContainer: Command = {
       complexity: 'O(1)',
       run({ server, reply }) {
         server.stats.reset()
+        server.keyspace.resetStats()
         server.commands.resetStats()
         reply.ok()
       },
@@ -113,14 +117,47 @@ function set({ server, client, reply }: Call, argv: Argv): void {
   const pairs = texts.flatMap((name, i): [string, string][] => (i % 2 === 0 ? [[name, texts[i + 1]!]] : []))
   const owner = server.config.values.enableProtectedConfigs
   const setProtected = owner === 'yes' || (owner === 'local' && isLocal(client))
+  // The commands after it in the transaction could not wait for it.
+  const moves = pairs.map(([name]) => name.toLowerCase()).find((name) => ADDRESSES.has(name))
+  if (moves !== undefined && client.multi !== undefined) throw fail('addresses cannot be changed in transactions')
+  const before = server.config.get(...pairs.map(([name]) => name))
   const refusal = server.config.set(pairs, { setProtected })
   if (refusal !== undefined) throw fail(refusal)
   for (const notice of server.config.takeNotices()) server.log.notice(notice)
-  reply.ok()
+  if (moves === undefined) return reply.ok()
+  answerMoved(server, client, () => {
+    server.config.set(before, { setProtected: true })
+    return `CONFIG SET failed (possibly related to argument '${moves}') - ${ADDRESSES.get(moves)}`
+  })
+}
+
+/** What is answered when an address cannot be had. */
+const ADDRESSES: ReadonlyMap<string, string> = new Map([
+  ['port', 'Unable to listen on this port. Check server logs.'],
+  ['tls-port', 'Unable to listen on this port. Check server logs.'],
+  ['bind', 'Failed to bind to specified addresses.'],
+])
+
+/** Answers when the server listens at its new address, or cannot; then everything is undone, which tells why. */
+function answerMoved(server: Server, client: Client, undo: () => string): void {
+  // What CLIENT REPLY holds back now would not be held back later.
+  const muted = client.replyMode !== 'on'
+  server.block(client, { kind: 'move', timeoutAt: 0 as Millis, leave() {} })
+  void server.moving.then((moved) => {
+    const why = moved ? undefined : undo()
+    if (client.closed) return
+    if (!muted) {
+      if (why === undefined) client.reply.ok()
+      else server.replyError(client, fail(why))
+    }
+    server.unblock(client)
+    server.flushLater(client)
+  })
 }
 
 function rewrite({ server, reply }: Call): void {
-  const refusal = server.config.rewrite()
+  // Users that a file of their own declares are not declared here too.
+  const refusal = server.config.rewrite(server.config.values.aclfile === '' ? server.acl.lines : [])
   if (refusal !== undefined) {
     server.log.warning(`CONFIG REWRITE failed: ${refusal}`)
     throw fail(refusal)

@@ -1,11 +1,8 @@
 /** Saying hello, who one is, and goodbye. */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { parseInteger } from '../base/bytes.ts'
 import { ClientError, DB_RANGE, fail, SYNTAX, wrongArity } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
-import type { Client } from '../server/client.ts'
-import type { Server } from '../server/server.ts'
 import { REDIS_VERSION } from '../server/version.ts'
 import { clientContainer, setName } from './client.ts'
 import { family } from './define.ts'
@@ -134,37 +131,27 @@ function ping({ client, reply }: Call, argv: Argv): void {
   else reply.simple('PONG')
 }
 
-/** There is one user, default, with at most one password; without one any password opens. */
-function authenticate(server: Server, client: Client, user: string, password: Buffer): void {
-  const { requirepass } = server.config.values
-  if (user !== 'default' || (requirepass !== '' && !sameSecret(Buffer.from(requirepass), password))) throw WRONG_PASS
-  client.user = user
-  client.authenticated = true
-  client.limits.unauthenticated = false
+/** Latin1. */
+function authenticate(call: Call, user: string, password: string): void {
+  if (!call.server.acl.authenticate(call, user, password)) throw WRONG_PASS
 }
 
-/** Compares digests, in a time that says nothing about where or how they differ. */
-function sameSecret(a: Buffer, b: Buffer): boolean {
-  const digest = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest()
-  return timingSafeEqual(digest(a), digest(b))
-}
-
-function auth({ server, client, reply }: Call, argv: Argv): void {
+function auth(call: Call, argv: Argv): void {
   if (argv.count > 3) throw SYNTAX
-  if (argv.count === 2 && server.config.values.requirepass === '')
+  if (argv.count === 2 && call.server.acl.defaultUser.nopass)
     throw fail(
       'AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?',
     )
   const user = argv.count === 3 ? argv.text(1) : 'default'
-  authenticate(server, client, user, argv.at(argv.count - 1))
-  reply.ok()
+  authenticate(call, user, argv.text(argv.count - 1))
+  call.reply.ok()
 }
 
 interface Greeting {
   /** 2 or 3; undefined leaves the protocol as it is. */
   readonly protocol: number | undefined
   readonly user: string | undefined
-  readonly password: Buffer | undefined
+  readonly password: string | undefined
   readonly name: string | undefined
 }
 
@@ -176,14 +163,14 @@ function readHello(argv: Argv): Greeting {
     if (protocol !== 2 && protocol !== 3) throw NO_PROTO
   }
   let user: string | undefined
-  let password: Buffer | undefined
+  let password: string | undefined
   let name: string | undefined
   for (let i = 2; i < argv.count; i++) {
     const option = argv.word(i)
     const more = argv.count - 1 - i
     if (option === 'auth' && more >= 2) {
       user = argv.text(i + 1)
-      password = argv.at(i + 2)
+      password = argv.text(i + 2)
       i += 2
     } else if (option === 'setname' && more >= 1) name = argv.text(++i)
     else throw fail(`Syntax error in HELLO option '${argv.text(i)}'`)
@@ -191,10 +178,11 @@ function readHello(argv: Argv): Greeting {
   return { protocol, user, password, name }
 }
 
-function hello({ server, client, reply }: Call, argv: Argv): void {
+function hello(call: Call, argv: Argv): void {
+  const { server, client, reply } = call
   const { protocol, user, password, name } = readHello(argv)
-  if (user !== undefined && password !== undefined) authenticate(server, client, user, password)
-  if (!client.authenticated) throw HELLO_NO_AUTH
+  if (user !== undefined && password !== undefined) authenticate(call, user, password)
+  if (!client.authenticated && !server.acl.isOpen) throw HELLO_NO_AUTH
   if (name !== undefined) setName(client, name)
   if (protocol !== undefined) reply.resp3 = protocol === 3
   reply.map(7)
@@ -225,16 +213,14 @@ function select({ server, client, reply }: Call, argv: Argv): void {
 /** Back to what a new connection is. */
 function reset({ server, client, reply }: Call): void {
   if (client.replica || client.primary) throw fail('can only reset normal client connections')
-  const isOpen = server.config.values.requirepass === ''
   server.discardTransaction(client)
   server.pubsub.forget(client)
+  server.tracking.disable(client)
   server.monitors.delete(client)
   client.monitor = false
   client.db = 0
   client.name = ''
-  client.user = 'default'
-  client.authenticated = isOpen
-  client.limits.unauthenticated = !isOpen
+  server.acl.welcome(client)
   client.asking = false
   client.readonly = false
   client.noTouch = false

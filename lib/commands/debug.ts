@@ -11,6 +11,7 @@ import type { Argv } from '../resp/argv.ts'
 import type { Reply } from '../resp/reply.ts'
 import type { Call } from '../server/call.ts'
 import { crash, sleepHard } from '../server/machine.ts'
+import { type DebugRow, INTERNALS, INTERNALS_HELP } from './debug-internals.ts'
 import { family } from './define.ts'
 import { datasetDigest, valueDigest } from './digest.ts'
 import { replyHelp, tooManyArguments } from './help.ts'
@@ -27,23 +28,23 @@ export const debugCommands = family({
   run: debug,
 })
 
-/** One row for each subcommand: how many words it takes at least and at most (DEBUG and itself counted), and what it does. */
-const SUBCOMMANDS: ReadonlyMap<string, readonly [least: number, most: number, run: (call: Call, argv: Argv) => void]> =
-  new Map([
-    ['digest', [2, 2, digest]],
-    ['digest-value', [2, Number.POSITIVE_INFINITY, digestValue]],
-    ['drop-cluster-packet-filter', [3, 3, dropPackets]],
-    ['error', [3, 3, error]],
-    ['help', [2, 2, help]],
-    ['log', [3, 3, log]],
-    ['object', [3, 4, object]],
-    ['populate', [3, 5, populate]],
-    ['protocol', [3, 3, protocol]],
-    ['reload', [2, Number.POSITIVE_INFINITY, reload]],
-    ['segfault', [2, 2, () => crash()]],
-    ['set-active-expire', [3, 3, setActiveExpire]],
-    ['sleep', [3, 3, sleep]],
-  ])
+/** One row for each subcommand. */
+const SUBCOMMANDS: ReadonlyMap<string, DebugRow> = new Map<string, DebugRow>([
+  ...INTERNALS,
+  ['digest', [2, 2, digest]],
+  ['digest-value', [2, Number.POSITIVE_INFINITY, digestValue]],
+  ['drop-cluster-packet-filter', [3, 3, dropPackets]],
+  ['error', [3, 3, error]],
+  ['help', [2, 2, help]],
+  ['log', [3, 3, log]],
+  ['object', [3, 4, object]],
+  ['populate', [3, 5, populate]],
+  ['protocol', [3, 3, protocol]],
+  ['reload', [2, Number.POSITIVE_INFINITY, reload]],
+  ['segfault', [2, 2, () => crash()]],
+  ['set-active-expire', [3, 3, setActiveExpire]],
+  ['sleep', [3, 3, sleep]],
+])
 
 function debug(call: Call, argv: Argv): void {
   const row = SUBCOMMANDS.get(argv.word(1))
@@ -51,8 +52,7 @@ function debug(call: Call, argv: Argv): void {
   row[2](call, argv)
 }
 
-const HELP = `
-DIGEST
+const HELP = `${INTERNALS_HELP}DIGEST
     Output a hex signature representing the current DB content.
 DIGEST-VALUE <key> [<key> ...]
     Output a hex signature of the values of all the specified keys.
@@ -175,9 +175,11 @@ function reload(call: Call, argv: Argv): void {
   const { keyspace, config } = call.server
   const reader = new RdbReader(config.values)
   const loading = loadBeside(keyspace)
-  const { entries, sizes } = snapshotOf(keyspace)
-  for (const chunk of writeRdb(entries, { aux: [], sizes, compress: true }))
-    for (const item of reader.feed(chunk)) if (item.type === 'key') loading.put({ ...item, key: Buffer.from(item.key) })
+  const { entries, ...head } = snapshotOf(keyspace)
+  for (const chunk of writeRdb(entries, { aux: [], ...head, compress: true }))
+    for (const item of reader.feed(chunk))
+      if (item.type === 'key') loading.put({ ...item, key: Buffer.from(item.key) })
+      else if (item.type === 'library') loading.library(item.source)
   loading.commit()
   call.propagate()
   call.reply.ok()

@@ -22,6 +22,7 @@ export type CommandFlag =
   | 'may_replicate'
   | 'no_async_loading'
   | 'no_multi'
+  | 'no_mandatory_keys'
   | 'movablekeys'
   | 'allow_busy'
 

@@ -107,6 +107,7 @@ function restoreKey(call: Call, argv: Argv): void {
   }
   db.write(key, value, expireAt)
   if (options.idle !== undefined) db.setIdle(key, options.idle * 1000)
+  if (options.frequency !== undefined) db.setFrequency(key, options.frequency)
   if (expireAt !== 0 && !options.absolute) {
     // Replicas get the instant, not the span.
     const words = ownFrom(argv, 0)

@@ -11,16 +11,20 @@ import type { Command } from './define.ts'
 import { diagnosticCommands } from './diagnostics.ts'
 import { dumpCommands } from './dump.ts'
 import { expireCommands } from './expire.ts'
+import { functionCommands } from './function.ts'
 import { genericCommands } from './generic.ts'
 import { geoCommands } from './geo.ts'
 import { geoSearchCommands } from './geo-search.ts'
 import { hashCommands } from './hash.ts'
 import { hyperloglogCommands } from './hyperloglog.ts'
+import { latencyCommands } from './latency.ts'
 import { listCommands } from './list.ts'
 import { listMoveCommands } from './list-move.ts'
 import { listPopCommands } from './list-pop.ts'
+import { moduleCommands } from './module.ts'
 import { pubsubCommands } from './pubsub.ts'
 import { replicationCommands } from './replication.ts'
+import { scriptingCommands } from './scripting.ts'
 import { serverCommands } from './server.ts'
 import { setCommands } from './set.ts'
 import { setAlgebraCommands } from './set-algebra.ts'
@@ -52,16 +56,20 @@ export const FAMILIES: readonly (readonly Command[])[] = [
   diagnosticCommands,
   dumpCommands,
   expireCommands,
+  functionCommands,
   genericCommands,
   geoCommands,
   geoSearchCommands,
   hashCommands,
+  latencyCommands,
   listCommands,
   listMoveCommands,
   listPopCommands,
   hyperloglogCommands,
+  moduleCommands,
   pubsubCommands,
   replicationCommands,
+  scriptingCommands,
   serverCommands,
   setAlgebraCommands,
   setCommands,

@@ -246,7 +246,8 @@ function setPairs(call: Call, argv: Argv): number {
   const old = asHash(db.readForWrite(key))
   const value = old ?? new HashValue()
   let added = 0
-  for (let i = 2; i < argv.count; i += 2) if (value.set(argv.key(i), argv.at(i + 1), server.config.values)) added++
+  for (let i = 2; i < argv.count; i += 2)
+    if (value.set(argv.key(i), argv.buffer, server.config.values, argv.starts[i + 1], argv.ends[i + 1])) added++
   if (old === undefined) db.write(key, value, 0)
   else db.changed(key, (argv.count - 2) / 2)
   return added

@@ -87,9 +87,9 @@ export const hyperloglogCommands = family(
   }),
 )
 
-/** A copy of the one at `key` to work on; undefined when the key is missing. */
-function read(db: Database, key: Key): HyperLogLog | undefined {
-  const value = db.readForWrite(key)
+/** A copy of the one at `key` to work on; undefined when the key is missing. `counts`: it is only read. */
+function read(db: Database, key: Key, counts = false): HyperLogLog | undefined {
+  const value = db.readForWrite(key, counts)
   if (value === undefined) return undefined
   if (value.type !== 'string') throw WRONG_TYPE
   if (!isHyperLogLog(value.bytes)) throw NOT_ONE
@@ -117,11 +117,11 @@ function pfAdd(call: Call, argv: Argv): void {
 function pfCount(call: Call, argv: Argv): void {
   const registers = new Uint8Array(REGISTERS)
   if (argv.count > 2) {
-    for (let i = 1; i < argv.count; i++) read(call.db, argv.key(i))?.mergeInto(registers)
+    for (let i = 1; i < argv.count; i++) read(call.db, argv.key(i), true)?.mergeInto(registers)
     return call.reply.integer(estimate(registers))
   }
   const key = argv.key(1)
-  const log = read(call.db, key)
+  const log = read(call.db, key, true)
   if (log === undefined) return call.reply.integer(0)
   if (log.cached === undefined) {
     log.mergeInto(registers)
@@ -137,7 +137,7 @@ function pfMerge(call: Call, argv: Argv): void {
   const registers = new Uint8Array(REGISTERS)
   let dense = false
   for (let i = 1; i < argv.count; i++) {
-    const source = read(call.db, argv.key(i))
+    const source = read(call.db, argv.key(i), true)
     if (source === undefined) continue
     dense ||= !source.isSparse
     source.mergeInto(registers)

@@ -44,8 +44,9 @@ export const object: Command = {
     ),
     sub(
       { name: 'freq', since: '4.0.0', summary: 'Get the logarithmic access frequency counter of a Redis object' },
-      () => {
-        throw NO_FREQUENCY
+      ({ db, reply, server }, argv) => {
+        if (server.keyspace.lfu === undefined) throw NO_FREQUENCY
+        reply.integer(db.frequency(argv.key(2)) ?? 0)
       },
     ),
     {
@@ -60,7 +61,10 @@ export const object: Command = {
     },
     sub(
       { name: 'idletime', since: '2.2.3', summary: 'Get the time since a Redis object was last accessed' },
-      ({ db, reply }, argv) => reply.integer(Math.floor((db.idleMs(argv.key(2)) ?? 0) / 1000)),
+      ({ db, reply, server }, argv) => {
+        if (server.keyspace.lfu !== undefined) throw NO_IDLE_TIME
+        reply.integer(Math.floor((db.idleMs(argv.key(2)) ?? 0) / 1000))
+      },
     ),
     sub(
       { name: 'refcount', since: '2.2.3', summary: 'Get the number of references to the value of the key' },
@@ -69,10 +73,11 @@ export const object: Command = {
   ],
 }
 
-/** Accesses are not counted: we have no use for it, eviction by frequency not being among what we do. */
-const NO_FREQUENCY = fail(
-  'An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
-)
+/** Of each key is known how often it is used, or when it was used last. */
+const IN_TIME =
+  'Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.'
+const NO_FREQUENCY = fail(`An LFU maxmemory policy is not selected, access frequency not tracked. ${IN_TIME}`)
+const NO_IDLE_TIME = fail(`An LFU maxmemory policy is selected, idle time not tracked. ${IN_TIME}`)
 
 /** A real server keeps one object for each small integer and says so by a reference count that never changes. */
 const SHARED = 2 ** 31 - 1

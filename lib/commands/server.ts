@@ -6,9 +6,9 @@ import { ClientError, DB_RANGE, fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { infoText } from '../server/info.ts'
-import { REDIS_VERSION } from '../server/version.ts'
 import { type Command, family } from './define.ts'
 import { word } from './docs.ts'
+import { lolwut } from './lolwut.ts'
 
 /** FLUSHALL and FLUSHDB: their flags are understood, and mean the same here. Replicas are told even if there was nothing,
  *  for they may have something. */
@@ -99,16 +99,7 @@ export const serverCommands = family(
     categories: ['admin', 'dangerous'],
     run: (call) => call.reply.integer(Math.floor(diskOf(call).snapshots.savedAt / 1000)),
   },
-  {
-    name: 'lolwut',
-    arity: -1,
-    flags: ['readonly', 'fast'],
-    group: 'server',
-    since: '5.0.0',
-    summary: 'Display some computer art and the Redis version',
-    arguments: [{ name: 'version', type: 'integer', token: 'VERSION', optional: true }],
-    run: ({ server, reply }) => reply.verbatim(`Rookery ver. ${server.version}, Redis ver. ${REDIS_VERSION}\n`),
-  },
+  lolwut,
   {
     name: 'monitor',
     arity: 1,
@@ -193,6 +184,7 @@ function info({ server, reply }: Call, argv: Argv): void {
 function flush(call: Call, argv: Argv, remove: (call: Call) => number): void {
   if (argv.count > 2 || (argv.count === 2 && !/^(a)?sync$/.test(argv.word(1)))) throw SYNTAX
   remove(call)
+  call.server.tracking.flushed()
   call.forcePropagate()
   call.reply.ok()
 }
@@ -242,6 +234,8 @@ function shutdown({ server }: Call, argv: Argv): void {
   const isSenseless = (words.has('abort') && words.size > 1) || (words.has('save') && words.has('nosave'))
   if (isSenseless || [...words].some((word) => !SHUTDOWN_WORDS.includes(word))) throw SYNTAX
   if (words.has('abort')) throw fail('No shutdown in progress.')
+  // What a script has done so far is not to be saved: half of it is missing.
+  if (server.scripting.busy && !words.has('nosave')) throw server.scripting.refusal
   server.log.warning('User requested shutdown...')
   const how = words.has('save') ? 'save' : words.has('nosave') ? 'nosave' : 'by rules'
   if (server.persistence?.prepareToEnd(how) === false && !words.has('force'))

@@ -159,16 +159,23 @@ function readOptions(call: Call, argv: Argv, mayStore: boolean): Options {
 }
 
 /** What a name that is the same for every element says about their order is nothing. */
-function byPattern({ server }: Call, text: string): Pattern {
+function byPattern(call: Call, text: string): Pattern {
   if (!text.includes('*')) return 'nothing'
-  // The keys could be anywhere in the cluster.
-  if (server.cluster !== undefined) throw fail('BY option of SORT denied in Cluster mode.')
+  checkReach(call, 'BY')
   return parsePattern(text)
 }
 
-function getPattern({ server }: Call, text: string): Pattern {
-  if (server.cluster !== undefined) throw fail('GET option of SORT denied in Cluster mode.')
+function getPattern(call: Call, text: string): Pattern {
+  checkReach(call, 'GET')
   return parsePattern(text)
+}
+
+/** A pattern can name any key: those of other nodes, and those the user must not read. */
+function checkReach(call: Call, option: 'BY' | 'GET'): void {
+  const { server } = call
+  if (server.cluster !== undefined) throw fail(`${option} option of SORT denied in Cluster mode.`)
+  if (!server.acl.readsEverything(call))
+    throw fail(`${option} option of SORT denied due to insufficient ACL permissions.`)
 }
 
 function parsePattern(text: string): Pattern {

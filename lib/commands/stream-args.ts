@@ -94,9 +94,9 @@ export function readStream(db: Database, key: Key): StreamValue | undefined {
   return value
 }
 
-/** As `readStream`, for a command that will write. */
-export function streamForWrite(db: Database, key: Key): StreamValue | undefined {
-  const value = db.readForWrite(key)
+/** As `readStream`, for a command that will write; one that reads entries as well counts as a reader. */
+export function streamForWrite(db: Database, key: Key, counts = false): StreamValue | undefined {
+  const value = db.readForWrite(key, counts)
   if (value !== undefined && value.type !== 'stream') throw WRONG_TYPE
   return value
 }

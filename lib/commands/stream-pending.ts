@@ -42,7 +42,7 @@ export const streamPendingCommands = family(
     arguments: [KEY, GROUP, IDS],
     run(call, argv) {
       const key = argv.key(1)
-      const group = streamForWrite(call.db, key)?.groups.get(argv.text(2))
+      const group = streamForWrite(call.db, key, true)?.groups.get(argv.text(2))
       if (group === undefined) return call.reply.integer(0)
       const count = idsFrom(argv, 3).filter((id) => group.acknowledge(id)).length
       if (count > 0) call.db.changed(key, count)
@@ -192,7 +192,7 @@ interface ClaimOptions extends Claim {
 function claim(call: Call, argv: Argv): void {
   const { db, reply } = call
   const key = argv.key(1)
-  const { value, group } = groupOf(streamForWrite(db, key), argv)
+  const { value, group } = groupOf(streamForWrite(db, key, true), argv)
   const options = readClaimOptions(call, argv)
   // Replicas are told what was claimed, not the request.
   call.propagate()
@@ -257,7 +257,7 @@ function autoClaim(call: Call, argv: Argv): void {
   const start = boundAt(argv, 5, 'start')
   const { count, justId } = readAutoClaimOptions(argv)
   const key = argv.key(1)
-  const { value, group } = groupOf(streamForWrite(db, key), argv)
+  const { value, group } = groupOf(streamForWrite(db, key, true), argv)
   call.propagate()
   const how: Claim = { idleMs, deliveredAt: call.now, deliveries: undefined, justId }
   const claimed: StreamEntry[] = []
@@ -304,7 +304,9 @@ const isIdle = ({ now }: Call, { deliveredAt }: Pending, { idleMs }: Claim): boo
 
 /** Makes an entry pending for the consumer that claims, which is created when this is its first. */
 function takeOver(call: Call, argv: Argv, group: Group, entry: StreamEntry, how: Claim): StreamEntry {
-  const pending = group.claim(entry.id, group.hearFrom(argv.text(3), call.now))
+  const name = argv.text(3)
+  if (group.consumers.get(name) === undefined) call.db.changed(argv.key(1), 0, 'joined')
+  const pending = group.claim(entry.id, group.hearFrom(name, call.now))
   pending.deliveredAt = how.deliveredAt
   pending.deliveries = how.deliveries ?? pending.deliveries + (how.justId ? 0 : 1)
   tellClaim(call, argv.key(1), group, pending)

@@ -219,7 +219,7 @@ const SPECIAL: Readonly<Record<string, (value: StreamValue | undefined, isGroupR
 function look(call: Call, { key, after }: Want, { reader, count }: Options): Found | undefined {
   const at = keyOf(key)
   // A group takes note of what it reads.
-  const value = reader === undefined ? readStream(call.db, at) : streamForWrite(call.db, at)
+  const value = reader === undefined ? readStream(call.db, at) : streamForWrite(call.db, at, true)
   const group = reader && value?.groups.get(reader.group)
   if (value === undefined) return undefined
   let lines: readonly Line[] = []
@@ -282,7 +282,7 @@ function hearFrom({ call, key, group, reader: { consumer: name, noAck } }: Turn)
   const isNew = group.consumers.get(name) === undefined
   const consumer = group.hearFrom(name, call.now)
   if (!isNew) return consumer
-  call.db.changed(key)
+  call.db.changed(key, 1, 'joined')
   // Otherwise the claims that follow tell of it.
   if (noAck) tellNewConsumer(call, key, group, name)
   return consumer

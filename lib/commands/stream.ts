@@ -177,7 +177,8 @@ function add(call: Call, argv: Argv): void {
   value.append(id, argv, from, argv.count, { maxBytes, maxEntries })
   const trimmed = options.trim === undefined ? 0 : value.trim(options.trim)
   if (known === undefined) db.write(key, value, 0)
-  else db.changed(key, 1 + trimmed)
+  else db.changed(key)
+  if (trimmed > 0) db.changed(key, trimmed)
   propagateAdd(call, argv, options, value, id)
   replyId(reply, id)
 }

@@ -242,7 +242,7 @@ function replyView({ reply }: Call, view: View | undefined): void {
 
 /** Stores argument `value` at key argument `key`, from the read buffer straight to where it will lie. */
 const setArgument = (db: Database, argv: Argv, key: number, value: number): void =>
-  db.writeBytes(argv.key(key), argv.buffer, argv.starts[value]!, argv.ends[value]!, 0)
+  db.writeBytes(argv.key(key), argv.buffer, argv.starts[value]!, argv.ends[value]!, 0, argv.data)
 
 /** What SET and GETEX are asked to do beside their main business. */
 interface Options {

@@ -1,9 +1,10 @@
 /** Parts of strings: growing, patching, measuring, cutting out. */
-import { append, overwrite, rangeOf, stringOf } from '../../store/types/string.ts'
+import { rangeOf } from '../../store/types/string.ts'
+import type { Key } from '../base/key.ts'
 import { fail } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
-import { checkLength, clamp, int64, position, readString, stringForWrite, viewString } from './args.ts'
+import { checkLength, clamp, int64, lookAtString, position, viewStringForWrite } from './args.ts'
 import { type ArgumentDoc, type Command, family, firstKey } from './define.ts'
 import { KEY, VALUE } from './docs.ts'
 
@@ -59,7 +60,7 @@ export const substringCommands = family(
     complexity: 'O(1)',
     arguments: [KEY],
     run(call, argv) {
-      const view = viewString(call.db, argv.key(1))
+      const view = lookAtString(call.db, argv.key(1))
       call.reply.integer(view === undefined ? 0 : view.end - view.start)
     },
   }),
@@ -81,21 +82,33 @@ export const substringCommands = family(
 function appendTo(call: Call, argv: Argv): void {
   const { db, reply } = call
   const key = argv.key(1)
-  const old = stringForWrite(db, key)
-  if (old !== undefined) checkLength(call, old.bytes.length + argv.length(2))
-  const value = old === undefined ? stringOf(argv.own(2)) : append(old, argv.at(2))
-  db.write(key, value, 'keepTtl')
-  reply.integer(value.bytes.length)
+  const old = viewStringForWrite(db, key)
+  if (old === undefined) {
+    db.writeBytes(key, argv.buffer, argv.starts[2]!, argv.ends[2]!, 0)
+    return reply.integer(argv.length(2))
+  }
+  const from = old.end - old.start
+  checkLength(call, from + argv.length(2))
+  writeInPlace(call, key, from, argv.at(2), 'changed')
+}
+
+/** Writes `bytes` at `offset` of a string and replies with its length. */
+function writeInPlace({ db, reply }: Call, key: Key, offset: number, bytes: Buffer, what: 'created' | 'changed'): void {
+  const view = db.edit(key, offset, offset + bytes.length)
+  view.bytes.set(bytes, view.start + offset)
+  const length = view.end - view.start
+  db.changed(key, 1, what)
+  reply.integer(length)
 }
 
 function getRange({ db, reply }: Call, argv: Argv): void {
   const start = int64(argv, 2)
   const end = int64(argv, 3)
-  const bytes = readString(db, argv.key(1))
+  const view = lookAtString(db, argv.key(1))
   // Before they are cut to size: far below the beginning the two would become the same.
-  if (bytes === undefined || (end < 0 && start < 0 && start > end)) return reply.text('')
-  const { from, to } = rangeOf(bytes.length, clamp(start), clamp(end))
-  reply.bulk(bytes.subarray(from, to))
+  if (view === undefined || (end < 0 && start < 0 && start > end)) return reply.text('')
+  const { from, to } = rangeOf(view.end - view.start, clamp(start), clamp(end))
+  reply.bulkRange(view.bytes, view.start + from, view.start + to, view.data)
 }
 
 function setRange(call: Call, argv: Argv): void {
@@ -103,10 +116,8 @@ function setRange(call: Call, argv: Argv): void {
   const offset = position(argv, 2)
   if (offset < 0) throw fail('offset is out of range')
   const key = argv.key(1)
-  const old = stringForWrite(db, key)?.bytes
-  if (argv.length(3) === 0) return reply.integer(old?.length ?? 0)
+  const old = viewStringForWrite(db, key)
+  if (argv.length(3) === 0) return reply.integer(old === undefined ? 0 : old.end - old.start)
   checkLength(call, offset + argv.length(3))
-  const value = overwrite(old ?? Buffer.alloc(0), offset, argv.at(3))
-  db.write(key, value, 'keepTtl')
-  reply.integer(value.bytes.length)
+  writeInPlace(call, key, offset, argv.at(3), old === undefined ? 'created' : 'changed')
 }

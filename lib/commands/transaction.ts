@@ -2,7 +2,9 @@
 import { EXEC_ABORT, fail } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
+import type { Client, Multi } from '../server/client.ts'
 import { execute } from '../server/dispatch.ts'
+import type { Server } from '../server/server.ts'
 import { allKeys, family } from './define.ts'
 
 export const transactionCommands = family(
@@ -82,7 +84,18 @@ function exec(call: Call): void {
   server.watches.forget(client)
   reply.array(multi.queue.length)
   // `client.multi` stays set meanwhile: commands that would block see by it that they must not.
-  for (const { entry, argv } of multi.queue) execute(server, client, entry, argv)
+  carryOut(server, client, multi.queue, 0)
+}
+
+/** Carries out the queue from command `from` on. A script that takes too long is put aside, and the rest comes after it. */
+function carryOut(server: Server, client: Client, queue: Multi['queue'], from: number): void {
+  for (let i = from; i < queue.length; i++) {
+    const { entry, argv } = queue[i]!
+    const revoked = server.acl.revokes(client, entry, argv)
+    if (revoked === undefined) execute(server, client, entry, argv)
+    else server.replyError(client, revoked)
+    if (server.scripting.aside) return server.scripting.afterwards(() => carryOut(server, client, queue, i + 1))
+  }
   server.discardTransaction(client)
 }
 

@@ -13,21 +13,22 @@ export const CLUSTER_DIRECTIVES: readonly DirectiveName[] = [
 ]
 
 /** Options that follow the configuration: the same object, its fields renewed at every change. A listener for
- *  CLUSTER_DIRECTIVES that is registered later finds them up to date. */
-export function clusterOptions(config: Config): ClusterOptions {
-  const options = optionsOf(config.values)
+ *  CLUSTER_DIRECTIVES that is registered later finds them up to date. The bus stays at `busPort`, where it was opened (0: 10000 above
+ *  the client port): with a new client port a real server announces a bus port on which it does not listen, and is lost to its cluster. */
+export function clusterOptions(config: Config, busPort: number): ClusterOptions {
+  const follow = (values: ConfigValues): ClusterOptions => ({ ...optionsOf(values), clusterPort: busPort })
+  const options = follow(config.values)
   config.onChange(CLUSTER_DIRECTIVES, (values) => {
-    Object.assign(options, optionsOf(values))
+    Object.assign(options, follow(values))
     return undefined
   })
   return options
 }
 
-const optionsOf = (values: ConfigValues): ClusterOptions => ({
+const optionsOf = (values: ConfigValues): Omit<ClusterOptions, 'clusterPort'> => ({
   nodeTimeoutMs: values.clusterNodeTimeout,
   port: values.port,
   tlsPort: values.tlsPort,
-  clusterPort: values.clusterPort,
   tlsCluster: values.tlsCluster,
   announceIp: values.clusterAnnounceIp,
   announcePort: values.clusterAnnouncePort,
@@ -48,5 +49,6 @@ const optionsOf = (values: ConfigValues): ClusterOptions => ({
   linkSendbufLimit: values.clusterLinkSendbufLimit,
   pingIntervalMs: values.clusterPingInterval,
   blacklistTtlSec: values.clusterBlacklistTtl,
+  fastFailover: values.clusterFastFailover,
   replPingReplicaPeriodSec: values.replPingReplicaPeriod,
 })

@@ -38,6 +38,8 @@ export interface Traits {
   readonly protected?: boolean
   /** CONFIG GET answers it by its exact name only. */
   readonly hidden?: boolean
+  /** Names what may change without it, as a certificate's file does: set to the same text, it counts as changed. */
+  readonly reference?: true
   /** Accepted for compatibility, and nothing here depends on it. A string says more than that in the log. */
   readonly idle?: true | string
   /** Why a text that is well-formed is refused nevertheless. */

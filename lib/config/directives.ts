@@ -34,6 +34,7 @@ const fixed = { immutable: true } as const
 const idle = { idle: true } as const
 const fixedIdle = { immutable: true, idle: true } as const
 const hidden = { hidden: true } as const
+const reference = { reference: true } as const
 const hiddenIdle = { hidden: true, idle: true } as const
 const aka = (...alias: string[]): { alias: string[] } => ({ alias })
 
@@ -64,15 +65,15 @@ export const DIRECTIVES = {
   'tls-cluster': bool('no'),
   'tls-replication': bool('no'),
   'tls-auth-clients': choice(['no', 'yes', 'optional'], 'yes'),
-  'tls-cert-file': text(),
-  'tls-key-file': text(),
+  'tls-cert-file': text('', reference),
+  'tls-key-file': text('', reference),
   'tls-key-file-pass': text(),
-  'tls-client-cert-file': text(),
-  'tls-client-key-file': text(),
+  'tls-client-cert-file': text('', reference),
+  'tls-client-key-file': text('', reference),
   'tls-client-key-file-pass': text(),
-  'tls-dh-params-file': text(),
-  'tls-ca-cert-file': text(),
-  'tls-ca-cert-dir': text(),
+  'tls-dh-params-file': text('', reference),
+  'tls-ca-cert-file': text('', reference),
+  'tls-ca-cert-dir': text('', reference),
   'tls-protocols': text(),
   'tls-ciphers': text(),
   'tls-ciphersuites': text(),
@@ -127,7 +128,7 @@ export const DIRECTIVES = {
   'acl-pubsub-default': choice(['allchannels', 'resetchannels'], 'resetchannels'),
   'enable-protected-configs': choice(['no', 'yes', 'local'], 'no', fixed),
   'enable-debug-command': choice(['no', 'yes', 'local'], 'no', fixed),
-  'enable-module-command': choice(['no', 'yes', 'local'], 'no', fixedIdle),
+  'enable-module-command': choice(['no', 'yes', 'local'], 'no', fixed),
   'enable-debug-assert': bool('no', { immutable: true, hidden: true, idle: true }),
 
   // Snapshots and the append-only file
@@ -210,13 +211,12 @@ export const DIRECTIVES = {
   'cluster-announce-client-ipv4': text('', { check: check.ipv4 }),
   'cluster-announce-client-ipv6': text('', { check: check.ipv6 }),
   'cluster-blacklist-ttl': integer('60', 0, I64_MAX),
+  'cluster-fast-failover': bool('yes'),
   'cluster-ping-interval': integer('0', 0, I32_MAX, hidden),
   'cluster-slot-stats-enabled': bool('no', idle),
 
   // Memory
-  maxmemory: memory('0', 0, U64_MAX, {
-    idle: 'maxmemory: accepted, not obeyed yet: nothing is evicted and no write is refused for it',
-  }),
+  maxmemory: memory('0', 0, U64_MAX),
   'maxmemory-policy': choice(
     [
       'volatile-lru',

@@ -139,6 +139,25 @@ export class Config {
     }
   }
 
+  /** A file that a directive names, as latin1 text; or why it cannot be read. */
+  readText(path: string): { readonly text: string } | { readonly refusal: string } {
+    try {
+      return { text: this.#files.read(path).latin1Slice() }
+    } catch (failure) {
+      return { refusal: this.#files.describe(failure) }
+    }
+  }
+
+  /** Replaces such a file as a whole; returns why it cannot be done. */
+  replaceText(path: string, text: string): string | undefined {
+    try {
+      this.#files.replace(path, Buffer.from(text, 'latin1').toString())
+      return undefined
+    } catch (failure) {
+      return this.#files.describe(failure)
+    }
+  }
+
   /** What the log should say about directives that are accepted and not acted upon: each once. */
   takeNotices(): string[] {
     const notices = this.#notices
@@ -175,7 +194,9 @@ export class Config {
   /** Puts settings in force and tells the listeners of those that differ. The first refusal takes everything back, and who
    *  was told of the change is told again. */
   #change(settings: Settings): { readonly row: DirectiveName; readonly why: string } | undefined {
-    const changed = [...settings.keys()].filter((row) => settings.get(row)!.text !== this.#settings.get(row)!.text)
+    const changed = [...settings.keys()].filter(
+      (row) => directiveOf(row).reference || settings.get(row)!.text !== this.#settings.get(row)!.text,
+    )
     const before: Settings = new Map(changed.map((row) => [row, this.#settings.get(row)!]))
     this.#commit(settings)
     const told: ChangeListener[] = []

@@ -49,6 +49,11 @@ export class KeyLocks {
     for (const client of lock.waiting) this.#server.unblock(client)
   }
 
+  /** Whether any key is locked. */
+  get any(): boolean {
+    return this.#locks.size > 0
+  }
+
   /** The wait a request has to join, or undefined when it touches no locked key. */
   holds(client: Client, entry: CommandEntry, argv: Argv): Blocked | undefined {
     if (this.#locks.size === 0) return undefined

@@ -1,5 +1,6 @@
 /** The arguments of one request: ranges of the read buffer, not objects. Reused from request to request. */
 import { parseInteger } from '../base/bytes.ts'
+import { dataOf } from '../base/copy.ts'
 import { Key } from '../base/key.ts'
 import { NOT_INTEGER } from '../errors.ts'
 
@@ -8,6 +9,8 @@ const CRLF = Buffer.from('\r\n')
 
 export class Argv {
   buffer: Buffer = EMPTY
+  /** The memory behind `buffer`. */
+  data = dataOf(EMPTY)
   count = 0
   starts = new Int32Array(16)
   ends = new Int32Array(16)
@@ -51,9 +54,9 @@ export class Argv {
   key(i: number): Key {
     let key = this.#keys[i]
     if (key === undefined) {
-      key = new Key(this.buffer, this.starts[i]!, this.ends[i]!)
+      key = new Key(this.buffer, this.starts[i]!, this.ends[i]!, this.data)
       this.#keys[i] = key
-    } else if (key.mark !== this.#serial) key.set(this.buffer, this.starts[i]!, this.ends[i]!)
+    } else if (key.mark !== this.#serial) key.set(this.buffer, this.starts[i]!, this.ends[i]!, this.data)
     key.mark = this.#serial
     return key
   }
@@ -109,6 +112,7 @@ function parseOne(raw: Buffer, count: number): Argv {
   const argv = new Argv()
   argv.reserve(count)
   argv.buffer = raw
+  argv.data = dataOf(raw)
   argv.count = count
   argv.rawEnd = raw.length
   let at = raw.indexOf(CRLF) + 2

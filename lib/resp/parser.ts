@@ -1,5 +1,6 @@
 /** Request bytes to arguments: RESP arrays and the inline form, pipelined, however the bytes were split. */
 import { parseInteger } from '../base/bytes.ts'
+import { dataOf } from '../base/copy.ts'
 import { Argv } from './argv.ts'
 import { splitInline } from './inline.ts'
 
@@ -28,6 +29,7 @@ export class RequestParser {
   readonly #limits: ParserLimits
   /** Bytes not yet taken: #buffer[#at, #end). */
   #buffer: Buffer = Buffer.alloc(0)
+  #data = dataOf(this.#buffer)
   #at = 0
   #end = 0
   /** False while #buffer is the socket's chunk: it must be copied before the next one arrives. */
@@ -46,7 +48,7 @@ export class RequestParser {
   feed(chunk: Buffer): void {
     const rest = this.#end - this.#keepFrom()
     if (rest === 0) {
-      this.#buffer = chunk
+      this.#lay(chunk)
       this.#at = 0
       this.#end = chunk.length
       this.#requestStart = 0
@@ -64,6 +66,7 @@ export class RequestParser {
       if (this.#missing === 0) {
         if (this.#at >= this.#end) return false
         this.#requestStart = this.#at
+        if (this.#whole()) return true
         if (this.#buffer[this.#at] !== ASTERISK) {
           const found = this.#inline()
           if (found === undefined) continue
@@ -87,15 +90,25 @@ export class RequestParser {
     }
     const source = this.#buffer
     const room = Math.max(rest * 2, 1024, this.#announced())
-    this.#buffer = Buffer.allocUnsafeSlow(room)
+    this.#lay(Buffer.allocUnsafeSlow(room))
     source.copy(this.#buffer, 0, from, this.#end)
     this.#shift(from)
     this.#owned = true
   }
 
+  /** Whether bytes of further requests are at hand. */
+  get hasMore(): boolean {
+    return this.#at < this.#end
+  }
+
   /** Bytes held back for an unfinished request. */
   get pending(): number {
     return this.#end - this.#keepFrom()
+  }
+
+  #lay(buffer: Buffer): void {
+    this.#buffer = buffer
+    this.#data = dataOf(buffer)
   }
 
   #keepFrom(): number {
@@ -116,7 +129,7 @@ export class RequestParser {
     const room = Math.max((rest + extra) * 2, this.#announced())
     const grown = this.#owned && rest + extra <= this.#buffer.length ? this.#buffer : Buffer.allocUnsafeSlow(room)
     this.#buffer.copy(grown, 0, from, this.#end)
-    this.#buffer = grown
+    this.#lay(grown)
     this.#shift(from)
     this.#owned = true
   }
@@ -131,6 +144,59 @@ export class RequestParser {
       argv.starts[i]! -= by
       argv.ends[i]! -= by
     }
+  }
+
+  /** Takes a request that is here as a whole and announces no lengths of more than four digits, as nearly all are. False, and nothing is
+   *  taken, when it is not such a request; then it is looked at step by step. With the fixed replies, the
+   *  command table without lists and `isCalm` (dispatch.ts) it took SET at pipeline 100 from 442 to 347 ns (bench/pipeline.ts). */
+  #whole(): boolean {
+    const { argv } = this
+    const buffer = this.#buffer
+    const end = this.#end
+    let at = this.#at
+    if (buffer[at] !== ASTERISK) return false
+    let count = buffer[at + 1]! - 0x30
+    if (count < 1 || count > 9) return false
+    if (buffer[at + 2] === CR) at += 4
+    else {
+      const digit = buffer[at + 2]! - 0x30
+      if (digit < 0 || digit > 9 || buffer[at + 3] !== CR) return false
+      count = count * 10 + digit
+      at += 5
+      if (count > 10 && this.#limits.unauthenticated) return false
+      argv.reserve(count)
+    }
+    const { starts, ends } = argv
+    for (let i = 0; i < count; i++) {
+      // What lies behind the end is not ours, but reading it does no harm: it is not believed in the end.
+      if (at >= end || buffer[at] !== DOLLAR) return false
+      let length = buffer[at + 1]! - 0x30
+      if (length < 0 || length > 9) return false
+      at += 2
+      for (let digits = 1; buffer[at] !== CR; digits++, at++) {
+        const digit = buffer[at]! - 0x30
+        if (!(digit >= 0 && digit <= 9) || digits === 4 || length === 0) return false
+        length = length * 10 + digit
+      }
+      starts[i] = at + 2
+      ends[i] = at + 2 + length
+      at += length + 4
+    }
+    if (at > end) return false
+    argv.count = count
+    this.#at = at
+    this.#hand()
+    return true
+  }
+
+  /** Gives `argv` the request that lies between #requestStart and #at. */
+  #hand(): void {
+    const { argv } = this
+    argv.buffer = this.#buffer
+    argv.data = this.#data
+    argv.rawStart = this.#requestStart
+    argv.rawEnd = this.#at
+    argv.renew()
   }
 
   /** Reads `*<count>`; leaves #missing 0 for an empty request, which is skipped as a real server does. */
@@ -160,10 +226,7 @@ export class RequestParser {
       this.#bulk = -1
       this.#missing--
     }
-    argv.buffer = this.#buffer
-    argv.rawStart = this.#requestStart
-    argv.rawEnd = this.#at
-    argv.renew()
+    this.#hand()
     return true
   }
 
@@ -181,25 +244,10 @@ export class RequestParser {
     return true
   }
 
-  /** Reads the number of a `*` or `$` line; undefined when the line is not complete yet. One or two digits, by far
-   *  the most common, take the short way. */
+  /** Reads the number of a `*` or `$` line; undefined when the line is not complete yet. */
   #number(tooLong: string, invalid: string): number | undefined {
     const buffer = this.#buffer
     const at = this.#at + 1
-    if (at + 3 <= this.#end) {
-      const first = buffer[at]! - 0x30
-      if (first >= 0 && first <= 9) {
-        if (buffer[at + 1] === CR) {
-          this.#at = at + 3
-          return first
-        }
-        const second = buffer[at + 1]! - 0x30
-        if (first > 0 && second >= 0 && second <= 9 && buffer[at + 2] === CR && at + 4 <= this.#end) {
-          this.#at = at + 4
-          return first * 10 + second
-        }
-      }
-    }
     let i = at
     while (i < this.#end && buffer[i] !== CR) i++
     if (i + 1 >= this.#end) {
@@ -232,6 +280,7 @@ export class RequestParser {
     const { argv } = this
     argv.reserve(words.length)
     argv.buffer = Buffer.concat(words)
+    argv.data = dataOf(argv.buffer)
     argv.count = words.length
     let at = 0
     words.forEach((word, i) => {

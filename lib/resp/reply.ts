@@ -5,12 +5,20 @@ import { copyShort, SHORT } from '../base/copy.ts'
 const LARGE = 32 * 1024
 const FIRST_SIZE = 4 * 1024
 
+const SMALL = 2 ** 31 - 1
+
+/** `+OK` and `$-1`, each with its carriage return. */
+const OK = 0x2b4f4b0d
+const NIL = 0x242d310d
+
 export class Reply {
   /** RESP3 after HELLO 3. */
   resp3 = false
   #buffer: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
   #data = new DataView(this.#buffer.buffer)
   #at = 0
+  /** What `take` gave last: replies are often of one length, and then its view serves again. */
+  #taken: Buffer = this.#buffer
   /** Finished parts that must leave before #buffer[0, #at). */
   #parts: Buffer[] = []
   #partBytes = 0
@@ -21,7 +29,7 @@ export class Reply {
   }
 
   ok(): void {
-    this.#raw('+OK\r\n')
+    this.#five(OK)
   }
 
   simple(text: string): void {
@@ -67,7 +75,8 @@ export class Reply {
 
   /** Null: `$-1` or RESP3 `_`. */
   nil(): void {
-    this.#raw(this.resp3 ? '_\r\n' : '$-1\r\n')
+    if (this.resp3) this.#raw('_\r\n')
+    else this.#five(NIL)
   }
 
   /** Null where RESP2 has a null array: `*-1` or RESP3 `_`. */
@@ -147,7 +156,8 @@ export class Reply {
       for (const part of parts) write(part)
     }
     if (this.#at === 0) return
-    const reusable = write(this.#buffer.subarray(0, this.#at))
+    if (this.#taken.length !== this.#at) this.#taken = this.#buffer.subarray(0, this.#at)
+    const reusable = write(this.#taken)
     this.#at = 0
     if (!reusable || this.#buffer.length > 1 << 20) this.#renew(FIRST_SIZE)
   }
@@ -163,7 +173,7 @@ export class Reply {
   }
 
   #renew(size: number): void {
-    this.#buffer = Buffer.allocUnsafeSlow(size)
+    this.#buffer = this.#taken = Buffer.allocUnsafeSlow(size)
     this.#data = new DataView(this.#buffer.buffer)
   }
 
@@ -171,6 +181,14 @@ export class Reply {
     this.#buffer[at] = 0x0d
     this.#buffer[at + 1] = 0x0a
     this.#at = at + 2
+  }
+
+  /** The most common replies have five bytes: four, and a line feed. */
+  #five(head: number): void {
+    this.#ensure(5)
+    this.#data.setInt32(this.#at, head)
+    this.#buffer[this.#at + 4] = 0x0a
+    this.#at += 5
   }
 
   /** Short ASCII or UTF-8 text. */
@@ -197,10 +215,17 @@ export class Reply {
     let end = this.#at + 2
     for (let bound = 10; number >= bound; bound *= 10) end++
     let rest = number
-    for (let at = end - 1; at > this.#at; at--) {
+    let at = end - 1
+    // Small numbers by 32-bit division, which is a multiplication.
+    for (; rest > SMALL; at--) {
       const tenth = Math.floor(rest / 10)
       buffer[at] = 0x30 + (rest - tenth * 10)
       rest = tenth
+    }
+    for (let small = rest | 0; at > this.#at; at--) {
+      const tenth = (small / 10) | 0
+      buffer[at] = 0x30 + (small - tenth * 10)
+      small = tenth
     }
     this.#crlf(end)
   }

@@ -6,6 +6,7 @@ import type { Database } from '../../store/keyspace.ts'
 import type { Millis } from '../base/brand.ts'
 import { type Key, keyFromText } from '../base/key.ts'
 import type { CommandEntry } from '../commands/table.ts'
+import { type Argv, keepArgv } from '../resp/argv.ts'
 import type { Call } from './call.ts'
 import type { Client } from './client.ts'
 import { serveBlocked } from './dispatch.ts'
@@ -29,6 +30,7 @@ export interface KeyWait {
 interface Waiter {
   readonly client: Client
   readonly entry: CommandEntry
+  readonly argv: Argv
   readonly db: Database
   /** Latin1 names. */
   readonly keys: readonly string[]
@@ -56,9 +58,9 @@ export class BlockedKeys {
   /** Lets the calling client wait at keys (latin1 names; one named twice counts once), or tells it that time is up when it
    *  may not wait. */
   wait(call: Call, keys: readonly string[], wait: KeyWait): void {
-    const { client, entry, db } = call
+    const { client, entry, argv, db } = call
     if (!mayWait(call)) return wait.timedOut(client)
-    const waiter: Waiter = { client, entry, db, keys, wait }
+    const waiter: Waiter = { client, entry, argv: keepArgv(argv), db, keys, wait }
     this.#waiters.add(waiter)
     if (wait.unblockOnDelete === true) this.#awaitingRemoval++
     for (const name of keys) this.#at(db, name).add(waiter)
@@ -86,6 +88,8 @@ export class BlockedKeys {
   /** Serves who waits at keys that have become ready. What that changes (BLMOVE) can make further keys ready: they go to the
    *  end of the line. To be called between commands. */
   serveReady(): void {
+    if (this.#server.scripting.busy) return
+    if (this.#ready.size === 0) return
     for (const [id, { db, name }] of this.#ready) {
       this.#ready.delete(id)
       this.#serve(db, name)
@@ -105,12 +109,12 @@ export class BlockedKeys {
 
   #serve(db: Database, name: string): void {
     const key = keyFromText(name)
-    for (const { client, entry, wait } of this.#byDatabase[db.index]?.get(name) ?? []) {
+    for (const { client, entry, argv, wait } of this.#byDatabase[db.index]?.get(name) ?? []) {
       if (!db.has(key)) {
         if (this.#awaitingRemoval === 0) return
         if (wait.unblockOnDelete !== true) continue
       }
-      if (serveBlocked(this.#server, client, entry, (call) => wait.serve(call, key))) this.#server.unblock(client)
+      if (serveBlocked(this.#server, client, entry, argv, (call) => wait.serve(call, key))) this.#server.unblock(client)
     }
   }
 

@@ -4,6 +4,7 @@
 import type { Database } from '../../store/keyspace.ts'
 import type { Millis } from '../base/brand.ts'
 import type { CommandEntry } from '../commands/table.ts'
+import type { Argv } from '../resp/argv.ts'
 import type { Reply } from '../resp/reply.ts'
 import type { Client } from './client.ts'
 import type { Server } from './server.ts'
@@ -12,6 +13,8 @@ export interface Call {
   readonly server: Server
   readonly client: Client
   readonly entry: CommandEntry
+  /** The request, borrowed: `keepArgv` makes one that lasts. */
+  readonly argv: Argv
   /** The client's selected database. */
   readonly db: Database
   readonly reply: Reply

@@ -10,11 +10,15 @@ const FLAGS: readonly (readonly [letter: string, has: (client: Client) => boolea
   ['P', (client) => client.subscriber],
   ['x', (client) => client.multi !== undefined],
   ['b', (client) => client.blocked !== undefined],
+  ['t', (client) => client.tracking !== undefined],
+  ['R', (client) => client.tracking?.redirectBroken === true],
+  ['B', (client) => client.tracking?.bcast === true],
   ['d', (client) => client.watchBroken],
   ['c', (client) => client.closing],
   ['U', isUnix],
   ['r', (client) => client.readonly],
   ['e', (client) => client.noEvict],
+  ['T', (client) => client.noTouch],
 ]
 
 function flagsOf(client: Client): string {
@@ -63,9 +67,12 @@ export function clientLine(server: Server, client: Client): string {
     'tot-mem': clientMemory(client),
     events: wire.buffered > 0 ? 'rw' : 'r',
     cmd: client.lastCommand,
-    user: client.user,
-    redir: -1,
+    user: client.user?.name ?? '(superuser)',
+    redir: client.tracking?.redirect ?? -1,
     resp: reply.resp3 ? 3 : 2,
+    // Of Redis 7.2: only for those who said it.
+    ...(client.libraryName === '' ? {} : { 'lib-name': client.libraryName }),
+    ...(client.libraryVersion === '' ? {} : { 'lib-ver': client.libraryVersion }),
   }
   return Object.entries(fields)
     .map(([name, value]) => `${name}=${value}`)

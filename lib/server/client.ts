@@ -4,6 +4,8 @@ import type { CommandEntry } from '../commands/table.ts'
 import type { Argv } from '../resp/argv.ts'
 import { type ParserLimits, RequestParser } from '../resp/parser.ts'
 import { Reply } from '../resp/reply.ts'
+import type { User } from './acl-user.ts'
+import type { Tracking } from './tracking.ts'
 import type { WatchedKey } from './watches.ts'
 
 /** The stream below a client; the listener makes it, tests fake it. */
@@ -12,6 +14,8 @@ export interface Wire {
   write(bytes: Buffer): boolean
   /** Bytes accepted by `write` that have not left the process. */
   readonly buffered: number
+  /** Calls back once what was written so far has left the process, or the connection is gone. */
+  whenWritten(done: () => void): void
   /** Stop and go on reading. */
   pause(): void
   resume(): void
@@ -23,8 +27,8 @@ export interface Wire {
 
 /** Why a client waits, and what ends it. While it is set no further request of the client is taken. */
 export interface Blocked {
-  /** As CLIENT LIST and INFO see it: 'wait' and 'key' waits count as blocked_clients; 'pause' and 'migrate' do not. */
-  readonly kind: 'wait' | 'key' | 'pause' | 'migrate' | 'shutdown'
+  /** As CLIENT LIST and INFO see it: 'wait' and 'key' waits count as blocked_clients; the others do not. */
+  readonly kind: 'wait' | 'key' | 'pause' | 'migrate' | 'move' | 'shutdown' | 'script'
   /** Unix milliseconds; 0 = for ever. */
   readonly timeoutAt: Millis
   /** Writes the reply for a timeout. Absent: it never times out. */
@@ -56,7 +60,8 @@ export class Client {
   name = ''
   libraryName = ''
   libraryVersion = ''
-  user = 'default'
+  /** Undefined for our primary, who may do everything. */
+  user: User | undefined = undefined
   authenticated = false
   db = 0
   /** READONLY was sent: a replica may answer reads. */
@@ -70,6 +75,7 @@ export class Client {
   monitor = false
   noEvict = false
   noTouch = false
+  tracking: Tracking | undefined = undefined
   /** CLIENT REPLY: on, off, or off for the next command only ('skip-next' becomes 'skip'). */
   replyMode: 'on' | 'off' | 'skip-next' | 'skip' = 'on'
   multi: Multi | undefined

@@ -1,5 +1,4 @@
 /** One request from argv to reply: the checks in Redis's order, then the command, then what follows from it. */
-import { monotonicMicros } from '../base/clock.ts'
 import type { CommandEntry } from '../commands/table.ts'
 import {
   ClientError,
@@ -22,30 +21,75 @@ import type { Server } from './server.ts'
 /** Takes a client's whole requests until one blocks it, it is to be closed, or bytes run out. */
 export function serve(server: Server, client: Client): void {
   const { parser } = client
-  server.clockMicros = monotonicMicros()
+  server.stopwatch.start()
+  let calm = isCalm(server, client)
   try {
     if (client.postponed !== undefined && client.blocked === undefined) {
       const argv = client.postponed
       client.postponed = undefined
-      handle(server, client, argv)
+      handle(server, client, server.commands.find(argv), argv)
+      calm = isCalm(server, client)
     }
-    while (client.blocked === undefined && !client.closing && parser.next()) handle(server, client, parser.argv)
+    while (client.blocked === undefined && !client.closing && parser.next()) {
+      const { argv } = parser
+      const entry = server.commands.find(argv)
+      if (calm && entry?.isPlain === true) handlePlain(server, client, entry, argv)
+      else {
+        handle(server, client, entry, argv)
+        calm = isCalm(server, client)
+      }
+    }
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error
     server.log.verbose(`${error.message} from client: ${client.address}`)
     client.reply.error(`ERR ${error.message}`)
     client.closing = true
   }
+  server.stopwatch.endRun()
   server.propagation.settle()
+}
+
+/** Nothing of what `check` and `mustWait` look for is the case, whatever the command; nor is there anything to be done about its reply.
+ *  Plain commands cannot change that. Asked once for each pipeline instead of for each command; what that gains is said at the parser's `#whole`. */
+function isCalm(server: Server, client: Client): boolean {
+  const { values } = server.config
+  return (
+    client.authenticated &&
+    client.user?.unrestricted === true &&
+    !client.noTouch &&
+    client.multi === undefined &&
+    !client.asking &&
+    client.replyMode === 'on' &&
+    !client.primary &&
+    !client.replica &&
+    !client.subscriber &&
+    !server.loading &&
+    !server.scripting.busy &&
+    !server.replication.isReplica &&
+    server.persistence?.refusal === undefined &&
+    values.minReplicasToWrite === 0 &&
+    values.maxmemory === 0 &&
+    server.pause.mode === undefined &&
+    !server.migrating.any
+  )
+}
+
+/** A plain command while all is calm: it can only have the wrong number of arguments, or belong to another node. */
+function handlePlain(server: Server, client: Client, entry: CommandEntry, argv: Argv): void {
+  const { cluster } = server
+  const refusal = hasArity(entry, argv)
+    ? cluster && route(cluster.view, server.keyspace.databases[0]!, client, entry, argv)
+    : wrongArity(entry.fullName)
+  if (refusal === undefined) execute(server, client, entry, argv)
+  else reject(server, client, entry, refusal)
 }
 
 /** Requests that are carried out, not queued, inside MULTI. */
 const NOT_QUEUED = new Set(['exec', 'discard', 'multi', 'watch', 'quit', 'reset'])
 
-function handle(server: Server, client: Client, argv: Argv): void {
+function handle(server: Server, client: Client, entry: CommandEntry | undefined, argv: Argv): void {
   const { reply } = client
   const mark = reply.length
-  const entry = server.commands.find(argv)
   if (entry === undefined) {
     if (isWebBrowser(argv)) return refuseBrowser(server, client)
     reject(server, client, undefined, unknownCommand(argv))
@@ -57,10 +101,22 @@ function handle(server: Server, client: Client, argv: Argv): void {
       // What cannot succeed any more is not kept, and EXEC is routed by what is.
       if (!client.multi.aborted && !client.watchBroken) client.multi.queue.push({ entry, argv: keepArgv(argv) })
       reply.simple('QUEUED')
-    } else execute(server, client, entry, argv)
+    } else if (client.noTouch) executeUntouched(server, client, entry, argv)
+    else execute(server, client, entry, argv)
     if (client.asking && client.multi === undefined && entry.fullName !== 'asking') client.asking = false
   }
-  if (client.replyMode !== 'on' && client.blocked === undefined) muteReply(client, mark)
+  if (client.replyMode !== 'on' && client.blocked === undefined) {
+    muteReply(client, mark)
+    server.sendPushes()
+  }
+}
+
+/** CLIENT NO-TOUCH: keys do not notice that they are used, except by TOUCH. */
+function executeUntouched(server: Server, client: Client, entry: CommandEntry, argv: Argv): void {
+  const { keyspace } = server
+  keyspace.untouched = entry.fullName !== 'touch'
+  execute(server, client, entry, argv)
+  keyspace.untouched = false
 }
 
 /** CLIENT REPLY OFF and SKIP: what the request answered is taken back. */
@@ -88,10 +144,11 @@ function reject(server: Server, client: Client, entry: CommandEntry | undefined,
 
 /** Runs a command and does what follows from it. Also called for each command of a transaction. */
 export function execute(server: Server, client: Client, entry: CommandEntry, argv: Argv): void {
-  const { keyspace, propagation } = server
+  const { keyspace, propagation, stopwatch } = server
   const frame = server.enterFrame(client, entry)
+  frame.argv = argv
   const dirtyBefore = keyspace.dirty
-  const startedAt = server.clockMicros
+  const startedAt = stopwatch.begin(entry)
   propagation.begin()
   let failed = false
   try {
@@ -104,10 +161,11 @@ export function execute(server: Server, client: Client, entry: CommandEntry, arg
   else if (keyspace.dirty !== dirtyBefore || frame.forced) addRequest(server, client, argv)
   propagation.end()
   if (keyspace.dirty !== dirtyBefore) client.writeOffset = server.streamOffset()
+  if (server.notifications.pending) server.notifications.tell(entry, argv)
+  if (server.tracking.on) server.tracking.executed(client, entry, argv)
   server.leaveFrame()
-  // Reading the clock costs as much as a small command: the end of one is the beginning of the next in its batch.
-  server.clockMicros = monotonicMicros()
-  server.executed(client, entry, argv, server.clockMicros - startedAt, failed)
+  server.executed(client, entry, argv, failed)
+  stopwatch.end(client, entry, argv, startedAt)
   if (!server.busy) server.blockedKeys.serveReady()
 }
 
@@ -117,12 +175,14 @@ export function serveBlocked(
   server: Server,
   client: Client,
   entry: CommandEntry,
+  argv: Argv,
   act: (call: Call) => boolean,
 ): boolean {
-  const { keyspace, propagation } = server
+  const { keyspace, propagation, stopwatch } = server
   const frame = server.enterFrame(client, entry)
+  frame.argv = argv
   const dirtyBefore = keyspace.dirty
-  const startedAt = server.clockMicros
+  const startedAt = stopwatch.begin(entry)
   propagation.begin()
   let served = true
   try {
@@ -134,10 +194,13 @@ export function serveBlocked(
   for (const bytes of frame.effects ?? []) propagation.add(client.db, bytes)
   propagation.end()
   if (keyspace.dirty !== dirtyBefore) client.writeOffset = server.streamOffset()
+  if (server.notifications.pending) server.notifications.tell(entry, argv)
   server.leaveFrame()
-  if (served && client.replyMode !== 'on') muteReply(client, frame.mark)
-  server.clockMicros = monotonicMicros()
-  entry.stats.micros += server.clockMicros - startedAt
+  if (served && client.replyMode !== 'on') {
+    muteReply(client, frame.mark)
+    server.sendPushes()
+  }
+  stopwatch.endServed(entry, startedAt)
   return served
 }
 
@@ -155,6 +218,7 @@ export class Frame implements Call {
   readonly server: Server
   client!: Client
   entry!: CommandEntry
+  argv!: Argv
   effects: Buffer[] | undefined
   forced = false
   /** Where this call's reply begins. */
@@ -199,15 +263,19 @@ export class Frame implements Call {
 function check(server: Server, client: Client, entry: CommandEntry, argv: Argv): ClientError | undefined {
   const { command } = entry
   if (command.run === undefined) return badContainer(entry, argv)
-  if (command.arity > 0 ? argv.count !== command.arity : argv.count < -command.arity) return wrongArity(entry.fullName)
+  if (!hasArity(entry, argv)) return wrongArity(entry.fullName)
   if (client.primary) return undefined
   return (
-    notAllowed(server, client, entry) ??
+    notAllowed(server, client, entry, argv) ??
     elsewhere(server, client, entry, argv) ??
+    server.eviction.refuses(client, entry) ??
     refusedWrite(server, client, entry) ??
     notInThisMode(server, client, entry)
   )
 }
+
+const hasArity = ({ arity }: CommandEntry, argv: Argv): boolean =>
+  arity > 0 ? argv.count === arity : argv.count >= -arity
 
 /** A container without its subcommand, or with one it does not have. */
 function badContainer(entry: CommandEntry, argv: Argv): ClientError {
@@ -215,10 +283,10 @@ function badContainer(entry: CommandEntry, argv: Argv): ClientError {
   return fail(`unknown subcommand '${clip(argv.text(1))}'. Try ${entry.command.name.toUpperCase()} HELP.`)
 }
 
-function notAllowed(server: Server, client: Client, entry: CommandEntry): ClientError | undefined {
+function notAllowed(server: Server, client: Client, entry: CommandEntry, argv: Argv): ClientError | undefined {
   if (client.multi !== undefined && entry.command.flags.includes('no_multi')) return NOT_IN_MULTI
-  if (!client.authenticated && !entry.command.flags.includes('no_auth')) return NO_AUTH
-  return server.refusedByOwner(client, entry)
+  if (!client.authenticated && !server.acl.isOpen && !entry.command.flags.includes('no_auth')) return NO_AUTH
+  return server.refusedByOwner(client, entry) ?? server.acl.refuses(client, entry, argv)
 }
 
 function elsewhere(server: Server, client: Client, entry: CommandEntry, argv: Argv): ClientError | undefined {
@@ -272,7 +340,8 @@ function notInThisMode(server: Server, client: Client, entry: CommandEntry): Cli
     !flags.includes('stale')
   )
     return MASTER_DOWN
-  return server.loading && !flags.includes('loading') ? LOADING : undefined
+  if (server.loading && !flags.includes('loading')) return LOADING
+  return server.scripting.busy && !flags.includes('allow_busy') ? server.scripting.refusal : undefined
 }
 
 /** Puts a request off while clients are paused or one of its keys is being migrated; it is taken again after that. */

@@ -38,7 +38,7 @@ const SECTIONS: readonly Section[] = [
   { words: ['modules', 'module_list'], title: 'Modules', usual: true, rows: () => [] },
   { words: ['commandstats'], title: 'Commandstats', usual: false, rows: commandRows },
   { words: ['errorstats'], title: 'Errorstats', usual: true, rows: errorRows },
-  { words: ['latencystats'], title: 'Latencystats', usual: false, rows: () => [] },
+  { words: ['latencystats'], title: 'Latencystats', usual: false, rows: latencyRows },
   {
     words: ['cluster'],
     title: 'Cluster',
@@ -77,6 +77,8 @@ function serverRows(server: Server): Rows {
     ['arch_bits', 64],
     ['monotonic_clock', 'node performance.now'],
     ['multiplexing_api', 'libuv'],
+    ['atomicvar_api', 'none'],
+    ['gcc_version', '0.0.0'],
     ['process_id', pid],
     ['process_supervised', 'no'],
     ['run_id', server.runId],
@@ -103,7 +105,7 @@ function clientRows(server: Server): Rows {
     ['client_recent_max_input_buffer', most((client) => client.parser.pending)],
     ['client_recent_max_output_buffer', most((client) => client.wire.buffered)],
     ['blocked_clients', clients.filter(waitsByWish).length],
-    ['tracking_clients', 0],
+    ['tracking_clients', server.tracking.counts.clients],
     [
       'clients_in_timeout_table',
       clients.filter(({ blocked }) => blocked !== undefined && blocked.timeoutAt > 0).length,
@@ -116,7 +118,7 @@ function persistenceRows({ persistence, loading }: Server): Rows {
 }
 
 function statsRows(server: Server): Rows {
-  const { stats, keyspace, pubsub, replication } = server
+  const { stats, keyspace, pubsub, replication, tracking, eviction } = server
   const { rates } = stats
   const sync = replication.primary.stats
   return [
@@ -139,10 +141,10 @@ function statsRows(server: Server): Rows {
     ['expired_stale_perc', '0.00'],
     ['expired_time_cap_reached_count', 0],
     ['expire_cycle_cpu_milliseconds', 0],
-    ['evicted_keys', 0],
-    ['evicted_clients', 0],
-    ['total_eviction_exceeded_time', 0],
-    ['current_eviction_exceeded_time', 0],
+    ['evicted_keys', keyspace.stats.evicted],
+    ['evicted_clients', stats.evictedClients],
+    ['total_eviction_exceeded_time', Math.floor(eviction.exceeded.total / 1000)],
+    ['current_eviction_exceeded_time', Math.floor(eviction.exceeded.current / 1000)],
     ['keyspace_hits', keyspace.stats.hits],
     ['keyspace_misses', keyspace.stats.misses],
     ['pubsub_channels', pubsub.size('channel')],
@@ -158,9 +160,9 @@ function statsRows(server: Server): Rows {
     ['active_defrag_key_misses', 0],
     ['total_active_defrag_time', 0],
     ['current_active_defrag_time', 0],
-    ['tracking_total_keys', 0],
-    ['tracking_total_items', 0],
-    ['tracking_total_prefixes', 0],
+    ['tracking_total_keys', tracking.counts.keys],
+    ['tracking_total_items', tracking.counts.items],
+    ['tracking_total_prefixes', tracking.counts.prefixes],
     ['unexpected_error_replies', 0],
     ['total_error_replies', stats.errorReplies],
     ['dump_payload_sanitizations', 0],
@@ -180,6 +182,8 @@ function cpuRows(): Rows {
     ['used_cpu_user', user.toFixed(6)],
     ['used_cpu_sys_children', '0.000000'],
     ['used_cpu_user_children', '0.000000'],
+    ['used_cpu_sys_main_thread', system.toFixed(6)],
+    ['used_cpu_user_main_thread', user.toFixed(6)],
   ]
 }
 
@@ -198,6 +202,19 @@ function commandRows(server: Server): Rows {
   for (const entry of server.commands.entries.values()) {
     add(entry)
     for (const sub of entry.subcommands?.values() ?? []) add(sub)
+  }
+  return rows
+}
+
+/** Percentiles of what latency-tracking has seen, in microseconds. */
+function latencyRows({ commands, config }: Server): Rows {
+  const percentiles = config.values.latencyTrackingInfoPercentiles
+  const rows: [string, string][] = []
+  for (const { fullName, stats } of commands.all()) {
+    const { latency } = stats
+    if (latency === undefined) continue
+    const parts = percentiles.map((percent) => `p${percent}=${(latency.percentile(percent) / 1000).toFixed(3)}`)
+    rows.push([`latency_percentiles_usec_${fullName}`, parts.join(',')])
   }
   return rows
 }

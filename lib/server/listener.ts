@@ -30,30 +30,89 @@ export interface ListenOptions {
 /** A port or path that cannot be listened on; the message names it. */
 export class ListenError extends Error {}
 
+/** Established connections stay, whatever becomes of the place they came in by. */
 export interface Listener {
-  /** Stops accepting; established connections stay. */
+  /** Listens where `options` say, and there only. When that cannot be had it listens where it did before, and a ListenError says why. */
+  move(options: ListenOptions): Promise<void>
+  /** Stops accepting. */
   close(): Promise<void>
 }
 
 /** Opens every port; when one fails all are closed again and a ListenError says which. */
 export async function listen(server: Server, options: ListenOptions): Promise<Listener> {
-  const listeners: net.Server[] = []
-  const sockets = options.sockets ?? defaultPath()
-  const close = async (): Promise<void> => {
-    await Promise.all(listeners.map((listener) => new Promise((done) => listener.close(done))))
-  }
-  try {
-    for (const address of options.bind) {
-      if (options.port > 0) await bind(listeners, plainServer(server, sockets), address, options.port, options.backlog)
-      if (options.tlsPort > 0)
-        await bind(listeners, tlsServer(server, options.tlsOptions ?? {}), address, options.tlsPort, options.backlog)
+  const open = new Map<Spot, net.Server | undefined>()
+  const move = async (to: ListenOptions): Promise<void> => {
+    const wanted = spotsOf(server, to)
+    const gone = [...open.keys()].filter((spot) => !wanted.some((one) => isSame(one, spot)))
+    const fresh = wanted.filter((spot) => ![...open.keys()].some((one) => isSame(one, spot)))
+    // Closed first: an address may include another on the same port.
+    shut(open, gone)
+    try {
+      for (const spot of fresh) open.set(spot, await spot.open())
+    } catch (error) {
+      shut(open, fresh)
+      for (const spot of gone) open.set(spot, await spot.open())
+      throw error
     }
-    if (options.unixSocket !== '') await bindUnix(listeners, plainServer(server, sockets), options)
-  } catch (error) {
-    await close()
-    throw error
   }
-  return { close }
+  await move(options)
+  return {
+    move,
+    async close() {
+      await Promise.all([...open.values()].map((listener) => new Promise((done) => listener?.close(done) ?? done(0))))
+    },
+  }
+}
+
+/** Throws, in the words of the TLS library, for certificates and keys that cannot be used. */
+export function checkTls(options: tls.TlsOptions): void {
+  tls.createSecureContext(options)
+}
+
+/** One place to listen at. */
+interface Spot {
+  readonly place: string
+  /** By its object: certificates that were read anew are others. */
+  readonly tlsOptions: tls.TlsOptions | undefined
+  /** Undefined for an address that is missing and may be. */
+  open(): Promise<net.Server | undefined>
+}
+
+const isSame = (one: Spot, other: Spot): boolean => one.place === other.place && one.tlsOptions === other.tlsOptions
+
+function spotsOf(server: Server, options: ListenOptions): Spot[] {
+  const { bind: addresses, port, tlsPort, tlsOptions = {}, unixSocket, backlog } = options
+  const sockets = options.sockets ?? defaultPath()
+  const plain = (address: string): Spot => ({
+    place: `${address} ${port}`,
+    tlsOptions: undefined,
+    open: () => bind(plainServer(server, sockets), address, port, backlog),
+  })
+  const secure = (address: string): Spot => ({
+    place: `${address} ${tlsPort}`,
+    tlsOptions,
+    open: () => bind(tlsServer(server, tlsOptions), address, tlsPort, backlog),
+  })
+  const local: Spot = {
+    place: unixSocket,
+    tlsOptions: undefined,
+    open: () => bindUnix(plainServer(server, sockets), options),
+  }
+  return [
+    ...addresses.flatMap((address) => [
+      ...(port > 0 ? [plain(address)] : []),
+      ...(tlsPort > 0 ? [secure(address)] : []),
+    ]),
+    ...(unixSocket === '' ? [] : [local]),
+  ]
+}
+
+/** The port is free at once; what `close` would wait for are the connections that came in by it. */
+function shut(open: Map<Spot, net.Server | undefined>, spots: readonly Spot[]): void {
+  for (const spot of spots) {
+    open.get(spot)?.close()
+    open.delete(spot)
+  }
 }
 
 /** The host names of one `bind` word. */
@@ -64,44 +123,42 @@ export function bindHost(address: string): { host: string; optional: boolean } {
 }
 
 async function bind(
-  listeners: net.Server[],
   listener: net.Server,
   address: string,
   port: number,
   backlog: number,
-): Promise<void> {
+): Promise<net.Server | undefined> {
   const { host, optional } = bindHost(address)
   try {
-    await opened(listener, { host, port, backlog, ipv6Only: host.includes(':') })
-    listeners.push(listener)
+    return await opened(listener, { host, port, backlog, ipv6Only: host.includes(':') })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (optional && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) return
+    if (optional && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) return undefined
     throw new ListenError(`Could not create server TCP listening socket ${host}:${port}: bind: ${reasonOf(error)}`, {
       cause: error,
     })
   }
 }
 
-async function bindUnix(listeners: net.Server[], listener: net.Server, options: ListenOptions): Promise<void> {
+async function bindUnix(listener: net.Server, options: ListenOptions): Promise<net.Server> {
   const path = options.unixSocket
   try {
     // A socket left by a killed process would be in the way; one in use cannot be told apart, as with a real server.
     if (existsSync(path)) unlinkSync(path)
     await opened(listener, { path, backlog: options.backlog })
     if (options.unixSocketMode !== 0) chmodSync(path, options.unixSocketMode)
-    listeners.push(listener)
+    return listener
   } catch (error) {
     throw new ListenError(`Failed opening Unix socket: bind: ${path}: ${reasonOf(error)}`, { cause: error })
   }
 }
 
-function opened(listener: net.Server, options: net.ListenOptions): Promise<void> {
+function opened(listener: net.Server, options: net.ListenOptions): Promise<net.Server> {
   return new Promise((done, failed) => {
     listener.once('error', failed)
     listener.listen(options, () => {
       listener.off('error', failed)
-      done()
+      done(listener)
     })
   })
 }

@@ -1,5 +1,6 @@
 /** What the operating system knows about this process, and what only it can do to it. */
 import os from 'node:os'
+import { getHeapSpaceStatistics } from 'node:v8'
 
 export const pid = process.pid
 export const executable = process.execPath
@@ -13,6 +14,12 @@ export function memoryInUse(): { resident: number; heap: number; used: number } 
   const { rss, heapTotal, heapUsed, external } = process.memoryUsage()
   return { resident: rss, heap: heapTotal + external, used: heapUsed + external }
 }
+
+/** The spaces of the JavaScript heap, one on a line, for people. */
+export const heapReport = (): string =>
+  getHeapSpaceStatistics()
+    .map((space) => `${space.space_name}: size ${space.space_size}, used ${space.space_used_size}\n`)
+    .join('')
 
 /** Seconds of processor time since the start. */
 export function cpuTime(): { user: number; system: number } {

@@ -4,34 +4,44 @@ import type { Rows } from './info.ts'
 import { engine, memoryInUse, totalMemory } from './machine.ts'
 import type { Server } from './server.ts'
 
-/** Bytes. `overhead` is what is not data: the program itself, the backlog, connections. */
-export interface MemoryFigures {
-  readonly used: number
-  readonly resident: number
-  readonly heap: number
-  readonly peak: number
-  readonly startup: number
-  readonly overhead: number
+/** What buffers take: bytes. */
+export interface BufferFigures {
   readonly backlog: number
+  /** Connections of replicas, and all others. */
   readonly replicas: number
   readonly clients: number
 }
 
-/** In use when the server's code had been loaded. */
-const STARTUP = memoryInUse().used
+/** Bytes. `used`: keys, values and buffers, which is what maxmemory limits and MEMORY USAGE tells the parts of. The program itself is
+ *  not in it: a limit that was chosen for a redis-server would be used up by an empty JavaScript engine. */
+export interface MemoryFigures extends BufferFigures {
+  readonly used: number
+  /** All of `used` that is not data. */
+  readonly overhead: number
+  readonly peak: number
+  /** Taken from the system for what is in `used`. */
+  readonly active: number
+  /** Of the whole process. */
+  readonly resident: number
+}
 
-export function memoryFigures(server: Server): MemoryFigures {
-  const { used, resident, heap } = memoryInUse()
-  const { stats, replication } = server
-  stats.notePeak(used)
+export function bufferFigures({ clients: all, replication }: Server): BufferFigures {
   let replicas = 0
   let clients = 0
-  for (const client of server.clients.values())
+  for (const client of all.values())
     if (client.replica) replicas += clientMemory(client)
     else clients += clientMemory(client)
-  const backlog = replication.stream.hasBacklog ? replication.stream.backlogSize : 0
-  const overhead = Math.min(used, STARTUP + replicas + clients + backlog)
-  return { used, resident, heap, peak: stats.peakMemory, startup: STARTUP, overhead, backlog, replicas, clients }
+  return { replicas, clients, backlog: replication.stream.hasBacklog ? replication.stream.backlogSize : 0 }
+}
+
+export function memoryFigures(server: Server): MemoryFigures {
+  const { stats, keyspace } = server
+  const buffers = bufferFigures(server)
+  const overhead = buffers.backlog + buffers.clients + buffers.replicas
+  const used = keyspace.weight + overhead
+  stats.notePeak(used)
+  const active = keyspace.memory.held + overhead
+  return { ...buffers, used, overhead, active, peak: stats.peakMemory, resident: memoryInUse().resident }
 }
 
 /** Bytes for people, as a real server writes them: 894.85K. */
@@ -51,6 +61,8 @@ export function memoryRows(server: Server): Rows {
   const { maxmemory, maxmemoryPolicy } = server.config.values
   const m = memoryFigures(server)
   const dataset = m.used - m.overhead
+  const { memory: vm, scriptBytes: scripts } = server.scripting
+  const functions = server.keyspace.libraries.reduce((sum, { length }) => sum + length, 0)
   return [
     ['used_memory', m.used],
     ['used_memory_human', human(m.used)],
@@ -60,30 +72,37 @@ export function memoryRows(server: Server): Rows {
     ['used_memory_peak_human', human(m.peak)],
     ['used_memory_peak_perc', `${percent(m.used, m.peak)}%`],
     ['used_memory_overhead', m.overhead],
-    ['used_memory_startup', m.startup],
+    ['used_memory_startup', 0],
     ['used_memory_dataset', dataset],
-    ['used_memory_dataset_perc', `${percent(dataset, Math.max(0, m.used - m.startup))}%`],
+    ['used_memory_dataset_perc', `${percent(dataset, m.used)}%`],
     ['allocator_allocated', m.used],
-    ['allocator_active', m.heap],
+    ['allocator_active', m.active],
     ['allocator_resident', m.resident],
     ['total_system_memory', totalMemory],
     ['total_system_memory_human', human(totalMemory)],
-    ['used_memory_lua', 0],
-    ['used_memory_vm_eval', 0],
-    ['used_memory_lua_human', '0B'],
-    ['used_memory_scripts_eval', 0],
-    ['number_of_cached_scripts', 0],
-    ['number_of_functions', 0],
-    ['number_of_libraries', 0],
+    ['used_memory_lua', vm],
+    ['used_memory_vm_eval', vm],
+    ['used_memory_lua_human', human(vm)],
+    ['used_memory_scripts_eval', scripts],
+    ['number_of_cached_scripts', server.scripting.count],
+    ['number_of_functions', server.scripting.libraries.functionCount],
+    ['number_of_libraries', server.scripting.libraries.count],
+    // One interpreter serves scripts and functions.
     ['used_memory_vm_functions', 0],
-    ['used_memory_vm_total', 0],
-    ['used_memory_vm_total_human', '0B'],
-    ['used_memory_functions', 0],
-    ['used_memory_scripts', 0],
-    ['used_memory_scripts_human', '0B'],
+    ['used_memory_vm_total', vm],
+    ['used_memory_vm_total_human', human(vm)],
+    ['used_memory_functions', functions],
+    ['used_memory_scripts', scripts + functions],
+    ['used_memory_scripts_human', human(scripts + functions)],
     ['maxmemory', maxmemory],
     ['maxmemory_human', human(maxmemory)],
     ['maxmemory_policy', maxmemoryPolicy],
+    ['allocator_frag_ratio', (m.active / m.used).toFixed(2)],
+    ['allocator_frag_bytes', m.active - m.used],
+    ['allocator_rss_ratio', (m.resident / m.active).toFixed(2)],
+    ['allocator_rss_bytes', m.resident - m.active],
+    ['rss_overhead_ratio', '1.00'],
+    ['rss_overhead_bytes', 0],
     ['mem_fragmentation_ratio', (m.resident / m.used).toFixed(2)],
     ['mem_fragmentation_bytes', m.resident - m.used],
     ['mem_not_counted_for_evict', 0],

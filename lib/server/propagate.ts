@@ -27,6 +27,8 @@ export class Propagation {
   readonly #effects: Effect[] = []
   #count = 0
   #depth = 0
+  /** Effects are dropped: a script has asked for it (`redis.set_repl`). */
+  muted = false
 
   constructor(stream: StreamSink) {
     this.#stream = stream
@@ -44,7 +46,7 @@ export class Propagation {
 
   /** One effect. The bytes are only borrowed until `settle`. */
   add(db: number, bytes: Buffer, start = 0, end = bytes.length): void {
-    if (this.#stream.idle) return
+    if (this.muted || this.#stream.idle) return
     if (this.#depth === 0) return this.#stream.append(db, bytes, start, end)
     const effect = this.#effects[this.#count++]
     if (effect === undefined) {
@@ -62,13 +64,15 @@ export class Propagation {
     const count = this.#count
     this.#count = 0
     const { db } = this.#effects[0]!
+    const last = this.#effects[count - 1]!.db
     if (count > 1) this.#stream.append(db, MULTI, 0, MULTI.length)
     for (let i = 0; i < count; i++) {
       const effect = this.#effects[i]!
       this.#stream.append(effect.db, effect.bytes, effect.start, effect.end)
       effect.bytes = MULTI
     }
-    if (count > 1) this.#stream.append(db, EXEC, 0, EXEC.length)
+    // A command may have been in another database than the first: its end belongs where the last one was.
+    if (count > 1) this.#stream.append(last, EXEC, 0, EXEC.length)
     if (this.#effects.length > MANY) this.#effects.length = MANY
   }
 

@@ -141,8 +141,7 @@ function send(
     const { reply } = client
     const version = reply.resp3 ? 1 : 0
     encoded[version] ??= encodeMessage(reply.resp3, parts)
-    reply.raw(encoded[version])
-    server.flushLater(client)
+    server.push(client, encoded[version])
   }
   return clients.size
 }
@@ -156,13 +155,25 @@ function confirm(client: Client, word: string, name: string | undefined, count: 
   reply.integer(count)
 }
 
-function encodeMessage(resp3: boolean, parts: readonly (string | Uint8Array)[]): Buffer {
+/** A part of a message: text or bytes, a number, latin1 names, or nothing. */
+type Part = string | Uint8Array | number | readonly string[] | undefined
+
+/** A message as it goes to a client: a push in RESP3, an array in RESP2. */
+export function encodeMessage(resp3: boolean, parts: readonly Part[]): Buffer {
   const chunks: Uint8Array[] = [Buffer.from(`${resp3 ? '>' : '*'}${parts.length}\r\n`)]
-  for (const part of parts) {
-    const bytes = typeof part === 'string' ? Buffer.from(part) : part
-    chunks.push(Buffer.from(`$${bytes.length}\r\n`), bytes, CRLF)
-  }
+  for (const part of parts) encodePart(chunks, resp3, part)
   return Buffer.concat(chunks)
+}
+
+function encodePart(chunks: Uint8Array[], resp3: boolean, part: Part): void {
+  if (part === undefined) chunks.push(Buffer.from(resp3 ? '_\r\n' : '$-1\r\n'))
+  else if (typeof part === 'number') chunks.push(Buffer.from(`:${part}\r\n`))
+  else if (typeof part === 'string') encodePart(chunks, resp3, Buffer.from(part))
+  else if (part instanceof Uint8Array) chunks.push(Buffer.from(`$${part.length}\r\n`), part, CRLF)
+  else {
+    chunks.push(Buffer.from(`*${part.length}\r\n`))
+    for (const name of part) encodePart(chunks, resp3, Buffer.from(name, 'latin1'))
+  }
 }
 
 const CRLF = Buffer.from('\r\n')

@@ -10,7 +10,7 @@
 import type { Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import type { Wire } from './client.ts'
-import { plainPath, type SocketPath } from './socket-wire.ts'
+import { NOTHING, plainPath, type SocketPath } from './socket-wire.ts'
 
 /** The native side of a TCP or unix socket: what of it is used here. */
 interface Handle {
@@ -148,6 +148,10 @@ class RawWire implements Wire {
 
   get buffered(): number {
     return this.#waiting + this.#socket.writableLength
+  }
+
+  whenWritten(done: () => void): void {
+    this.#socket.write(NOTHING, done)
   }
 
   pause(): void {

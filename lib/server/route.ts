@@ -32,16 +32,19 @@ export function route(
   entry: CommandEntry,
   argv: Argv,
 ): ClientError | undefined {
+  if (entry.onlyKey > 0 && entry.onlyKey < argv.count && isSettled(c, argv.key(entry.onlyKey).slot())) return undefined
   const count = keyIndexes(entry, argv, scratch)
   if (count === 0) return undefined
   const slot = argv.key(scratch[0]!).slot()
-  const owner = c.owners[slot]
-  if (owner === undefined) return SLOT_NOT_SERVED
+  if (c.owners[slot] === undefined) return SLOT_NOT_SERVED
   for (let i = 1; i < count; i++) if (argv.key(scratch[i]!).slot() !== slot) return CROSS_SLOT
-  // The common case, decided in a few loads: it is ours, nothing is on the move, all is well.
-  if (owner === c.myself && c.state === 'ok' && c.migratingTo[slot] === undefined) return undefined
+  if (isSettled(c, slot)) return undefined
   return routeSlot(c, db, asker, slot, [{ entry, argv }])
 }
+
+/** The common case, decided in a few loads: the slot is ours, it is not on the move, all is well. */
+const isSettled = (c: Readonly<Cluster>, slot: number): boolean =>
+  c.owners[slot] === c.myself && c.state === 'ok' && c.migratingTo[slot] === undefined
 
 /** The same for a transaction: all queued commands must agree on one slot. */
 export function routeAll(

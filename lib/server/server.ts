@@ -2,7 +2,7 @@
  *  feeds it bytes, `endTurn` hands replies back. */
 import type { Keyspace } from '../../store/keyspace.ts'
 import type { Millis, Offset } from '../base/brand.ts'
-import { monotonicMicros, wallClock } from '../base/clock.ts'
+import { wallClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { type Random, systemRandom } from '../base/random.ts'
 import type { CommandEntry, CommandTable } from '../commands/table.ts'
@@ -12,18 +12,26 @@ import { KeyLocks } from '../migrate/locks.ts'
 import type { Persistence } from '../persistence.ts'
 import type { Replication } from '../replication/role.ts'
 import type { Argv } from '../resp/argv.ts'
-import { encodeRequest } from '../resp/argv.ts'
+import { encodeRequest, keepArgv } from '../resp/argv.ts'
+import { Scripting } from '../script/scripting.ts'
+import { Acl } from './acl.ts'
 import { BlockedKeys } from './blocked-keys.ts'
 import { type Blocked, Client, isLocal, type Wire } from './client.ts'
+import { evictClients } from './client-eviction.ts'
 import type { ClusterDoor } from './cluster-door.ts'
 import { execute, Frame, muteReply, serve } from './dispatch.ts'
+import { Eviction } from './eviction.ts'
+import { LatencyMonitor } from './latency.ts'
 import { feedMonitors } from './monitor.ts'
+import { Notifications } from './notifications.ts'
 import { overLimit } from './output-limits.ts'
 import { Pause } from './pause.ts'
 import { Propagation } from './propagate.ts'
 import { PubSub } from './pubsub.ts'
 import { Slowlog } from './slowlog.ts'
 import { ServerStats } from './stats.ts'
+import { Stopwatch } from './stopwatch.ts'
+import { TrackingTable } from './tracking.ts'
 import { Watches } from './watches.ts'
 
 export interface ServerParts {
@@ -58,26 +66,35 @@ export class Server {
   /** Our own version, for INFO; the composition root knows it. */
   version = '0.0.0'
   readonly clients = new Map<number, Client>()
+  readonly eviction: Eviction
   readonly propagation: Propagation
   readonly pubsub = new PubSub()
   readonly slowlog = new Slowlog()
+  readonly latency = new LatencyMonitor(this)
+  readonly acl: Acl
+  readonly stopwatch = new Stopwatch(this)
   readonly monitors = new Set<Client>()
   readonly watches = new Watches()
+  readonly notifications = new Notifications(this)
+  readonly tracking = new TrackingTable(this)
   readonly blockedKeys = new BlockedKeys(this)
   readonly pause = new Pause(this)
   readonly migrating = new KeyLocks(this)
   readonly stats = new ServerStats()
+  readonly scripting: Scripting
   /** Undefined when cluster-enabled is no. */
   cluster: ClusterDoor | undefined
   host: ServerHost = { requestEndTurn() {}, wakeAt() {}, shutdown() {} }
+  /** Settled when clients are awaited where the configuration says; false when that was impossible and is to be undone. */
+  moving: Promise<boolean> = Promise.resolve(true)
   /** Undefined in a server that keeps its data in memory only. */
   persistence: Persistence | undefined
   /** The time of this batch. */
   now: Millis = wallClock()
-  /** The monotonic clock when the last command ended or this batch began: where the next command's time begins. */
-  clockMicros = 0
   /** The data set is being loaded. */
   loading = false
+  /** DEBUG PAUSE-CRON: the timers do nothing. */
+  cronPaused = false
   /** DEBUG SET-ACTIVE-EXPIRE. */
   activeExpire = true
   #nextClientId = 1
@@ -85,10 +102,14 @@ export class Server {
   /** As whom the primary's commands run. */
   readonly #primaryClient: Client
   #depth = 0
+  /** Messages for the client that is being served, until its reply is complete. */
+  #pushes: { readonly client: Client; readonly message: Buffer }[] = []
   #flushing: Client[] = []
   /** Clients whose wait has a deadline. */
   readonly #timed = new Set<Client>()
   #resumed: Client[] = []
+  /** Commands of our primary that came while a script was put aside. */
+  readonly #postponed: { readonly argv: Argv; readonly db: number }[] = []
 
   constructor(parts: ServerParts) {
     this.config = parts.config
@@ -98,14 +119,29 @@ export class Server {
     this.replication = parts.replication
     this.random = parts.random ?? systemRandom
     this.runId = this.random.hex(40)
+    this.acl = new Acl(this)
+    this.eviction = new Eviction(this)
+    this.scripting = new Scripting(this, internalClient())
     this.propagation = new Propagation(parts.replication.sink)
     this.#primaryClient = internalClient()
+    this.notifications.configure(this.config.values.notifyKeyspaceEvents)
+    this.config.onChange(['notify-keyspace-events'], ({ notifyKeyspaceEvents }) => {
+      this.notifications.configure(notifyKeyspaceEvents)
+      return undefined
+    })
     this.keyspace.hooks = {
-      touched: (db, key) => {
-        this.watches.touched(db, key)
-        this.blockedKeys.touched(db, key)
+      touched: (db, key, what) => {
+        if (what !== 'missed') {
+          this.watches.touched(db, key)
+          this.blockedKeys.touched(db, key)
+          if (this.tracking.on) this.tracking.touched(key, what)
+        }
+        if (this.notifications.on) this.notifications.note(db, key, what)
       },
-      expired: (db, key) => this.propagation.add(db, encodeRequest(['DEL', key.own()])),
+      expired: (db, key) => {
+        if (this.propagation.wanted) this.propagation.add(db, encodeRequest(['DEL', key.own()]))
+      },
+      exchanged: () => this.tracking.flushed(),
       awaited: (db) => [...this.watches.names(db), ...this.blockedKeys.names(db)],
     }
   }
@@ -118,9 +154,9 @@ export class Server {
       now: this.now,
       ...addresses,
       wire,
-      limits: { maxBulkLength: values.protoMaxBulkLen, unauthenticated: values.requirepass !== '' },
+      limits: { maxBulkLength: values.protoMaxBulkLen, unauthenticated: false },
     })
-    client.authenticated = values.requirepass === ''
+    this.acl.welcome(client)
     this.clients.set(client.id, client)
     this.stats.connections++
     return client
@@ -142,9 +178,11 @@ export class Server {
   /** Carries out a command of our primary's stream. Nobody is answered; nothing is judged by deadlines, because the
    *  primary has judged already and will say DEL. */
   apply(argv: Argv, db: number): void {
+    // Nothing may change in the middle of a script.
+    if (this.scripting.busy) return void this.#postponed.push({ argv: keepArgv(argv), db })
     this.refreshClock()
     this.keyspace.expiry = 'ignore'
-    this.clockMicros = monotonicMicros()
+    this.stopwatch.start()
     const client = this.#primaryClient
     client.db = db
     const entry = this.commands.find(argv)
@@ -166,6 +204,7 @@ export class Server {
     this.monitors.delete(client)
     this.watches.forget(client)
     this.pubsub.forget(client)
+    if (client.tracking !== undefined) this.tracking.disable(client)
     if (client.replica) this.replication.replicaLeft(client)
     client.wire.destroy()
   }
@@ -234,7 +273,9 @@ export class Server {
 
   /** The end of an event-loop turn: resumed clients go on, the stream's bytes leave, then every reply in one write each. */
   endTurn(): void {
-    // Keys that changed outside of commands: expired, purged, loaded.
+    evictClients(this)
+    this.eviction.goOn()
+    // Keys that changed outside of commands: expired, evicted, purged, loaded.
     this.blockedKeys.serveReady()
     while (this.#resumed.length > 0) {
       const resumed = this.#resumed
@@ -248,6 +289,10 @@ export class Server {
         this.flushLater(client)
       }
     }
+    this.tracking.endTurn()
+    if (this.scripting.busy) this.scripting.goOn()
+    if (this.#postponed.length > 0 && !this.scripting.busy)
+      for (const { argv, db } of this.#postponed.splice(0)) this.apply(argv, db)
     this.cluster?.endTurn()
     this.replication.flush()
     this.persistence?.endTurn()
@@ -278,6 +323,12 @@ export class Server {
     if (overLimit(this, client)) this.disconnect(client)
   }
 
+  /** Ends a connection that has lost its rights. The one that is being served is told its reply first. */
+  cutOff(client: Client): void {
+    if (client === this.current) client.closing = true
+    else this.disconnect(client)
+  }
+
   /** Closes a connection after its replies have left. */
   closeLater(client: Client): void {
     client.closing = true
@@ -294,7 +345,8 @@ export class Server {
     this.now = wallClock()
     this.keyspace.now = this.now
     // A replica's data, and that of a primary about to hand over, changes only by what its stream says.
-    this.keyspace.expiry = this.replication.isReplica || this.pause.mode !== undefined ? 'hide' : 'remove'
+    this.keyspace.expiry =
+      this.replication.isReplica || this.pause.mode !== undefined || this.scripting.busy ? 'hide' : 'remove'
   }
 
   replyError(client: Client, error: ClientError): void {
@@ -324,6 +376,44 @@ export class Server {
 
   leaveFrame(): void {
     this.#depth--
+    if (this.#depth === 0 && this.#pushes.length > 0 && this.#frames[0]!.client.replyMode === 'on') this.sendPushes()
+  }
+
+  /** Writes a message to a client. One for the client whose own reply is being put together, or will be taken back, waits. */
+  push(client: Client, message: Buffer): void {
+    if (this.#depth > 1 || client.replyMode !== 'on') return this.pushAfterReply(client, message)
+    client.reply.raw(message)
+    this.flushLater(client)
+  }
+
+  /** As `push`, from within a command that has not replied yet. */
+  pushAfterReply(client: Client, message: Buffer): void {
+    if (this.current === client) this.#pushes.push({ client, message })
+    else client.reply.raw(message)
+    this.flushLater(client)
+  }
+
+  /** The reply is complete, or was taken back: what had to wait for that follows. */
+  sendPushes(): void {
+    for (const { client, message } of this.#pushes) client.reply.raw(message)
+    this.#pushes = []
+  }
+
+  /** The client that is being served: the one that sent the request, whatever that leads to. */
+  get current(): Client | undefined {
+    return this.#depth === 0 ? undefined : this.#frames[0]!.client
+  }
+
+  /** The request of a client that is being served, the innermost one of a transaction. */
+  requestOf(client: Client): Frame {
+    let depth = this.#depth - 1
+    while (depth > 0 && this.#frames[depth]!.client !== client) depth--
+    return this.#frames[depth]!
+  }
+
+  /** A command is being carried out by another one: a transaction or a script. */
+  get nested(): boolean {
+    return this.#depth > 1
   }
 
   /** A command is being carried out. */
@@ -331,26 +421,24 @@ export class Server {
     return this.#depth > 0
   }
 
-  /** After every command: statistics, the slow log, monitors. */
-  executed(client: Client, entry: CommandEntry, argv: Argv, micros: number, failed: boolean): void {
+  /** After every command: statistics, monitors. */
+  executed(client: Client, entry: CommandEntry, argv: Argv, failed: boolean): void {
     const { stats } = entry
     stats.calls++
-    stats.micros += micros
     if (failed) stats.failed++
     this.stats.commands++
     client.lastCommand = entry.fullName
-    if (this.slowlog.isSlow(micros, this.config.values.slowlogLogSlowerThan))
-      this.slowlog.add(this, client, entry, argv, micros)
     if (this.monitors.size > 0) feedMonitors(this, client, entry, argv)
   }
 
-  /** Commands the owner of the server has to allow first (enable-debug-command, protected configuration). */
+  /** Commands the owner of the server has to allow first. */
   refusedByOwner(client: Client, entry: CommandEntry): ClientError | undefined {
-    if (entry.command.name !== 'debug') return undefined
-    const allowed = this.config.values.enableDebugCommand
+    const what = PROTECTED.get(entry.fullName)
+    if (what === undefined) return undefined
+    const allowed = this.config.values[what === 'DEBUG' ? 'enableDebugCommand' : 'enableModuleCommand']
     if (allowed === 'yes' || (allowed === 'local' && isLocal(client))) return undefined
     return fail(
-      'DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.',
+      `${what} command not allowed. If the enable-${what.toLowerCase()}-command option is set to "local", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.`,
     )
   }
 
@@ -361,11 +449,26 @@ export class Server {
   }
 }
 
+const PROTECTED: ReadonlyMap<string, 'DEBUG' | 'MODULE'> = new Map([
+  ['debug', 'DEBUG'],
+  ['module|load', 'MODULE'],
+  ['module|loadex', 'MODULE'],
+  ['module|unload', 'MODULE'],
+])
+
 const ENDED_BY_DEMOTION: ReadonlySet<Blocked['kind']> = new Set(['wait', 'key'])
 
 /** A client without a connection. */
 function internalClient(): Client {
-  const wire: Wire = { write: () => true, buffered: 0, pause() {}, resume() {}, end() {}, destroy() {} }
+  const wire: Wire = {
+    write: () => true,
+    buffered: 0,
+    whenWritten() {},
+    pause() {},
+    resume() {},
+    end() {},
+    destroy() {},
+  }
   const client = new Client({
     id: 0,
     now: wallClock(),

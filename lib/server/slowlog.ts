@@ -30,12 +30,20 @@ export class Slowlog {
   }
 
   add(server: Server, client: Client, entry: CommandEntry, argv: Argv, micros: number): void {
-    if (entry.command.flags.includes('skip_slowlog')) return
+    if (!entry.command.flags.includes('skip_slowlog')) this.#push(server, client, shorten(entry, argv), micros)
+  }
+
+  /** Adds `calls` quick commands that were timed together. */
+  addRun(server: Server, client: Client, entry: CommandEntry, calls: number, micros: number): void {
+    this.#push(server, client, [entry.name, Buffer.from(`... (${calls} calls of a pipeline)`)], micros)
+  }
+
+  #push(server: Server, client: Client, args: readonly Buffer[], micros: number): void {
     this.#entries.push({
       id: this.#nextId++,
       time: Math.floor(server.now / 1000),
       micros,
-      args: shorten(entry, argv),
+      args,
       address: client.address,
       name: client.name,
     })

@@ -10,6 +10,9 @@ export interface SocketPath {
   listen(socket: Socket, receive: (chunk: Buffer) => void): void
 }
 
+/** Has its turn, like anything that is written. */
+export const NOTHING = Buffer.alloc(0)
+
 /** `data` events and `socket.write`. */
 export const plainPath: SocketPath = {
   wireOf: (socket) => ({
@@ -22,6 +25,7 @@ export const plainPath: SocketPath = {
     get buffered() {
       return socket.writableLength
     },
+    whenWritten: (done) => void socket.write(NOTHING, done),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
     end: () => void socket.end(() => socket.destroy()),

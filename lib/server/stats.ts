@@ -1,6 +1,5 @@
 /** Counters for INFO: what came in, what went out, what was refused, and how fast of late. */
 import type { Millis } from '../base/brand.ts'
-import { memoryInUse } from './machine.ts'
 
 /** Samples a rate is the mean of: 1.6 s at the cron's 100 ms, as on a real server. */
 const SAMPLES = 16
@@ -36,6 +35,7 @@ class Rate {
 export class ServerStats {
   connections = 0
   rejectedConnections = 0
+  evictedClients = 0
   inputBytes = 0
   outputBytes = 0
   replicationInputBytes = 0
@@ -70,7 +70,6 @@ export class ServerStats {
     this.#outputRate.sample(this.outputBytes, now)
     this.#replicationInputRate.sample(this.replicationInputBytes, now)
     this.#replicationOutputRate.sample(this.replicationOutputBytes, now)
-    this.notePeak(memoryInUse().used)
   }
 
   notePeak(bytes: number): void {
@@ -92,6 +91,7 @@ export class ServerStats {
   reset(): void {
     this.connections = 0
     this.rejectedConnections = 0
+    this.evictedClients = 0
     this.inputBytes = 0
     this.outputBytes = 0
     this.replicationInputBytes = 0

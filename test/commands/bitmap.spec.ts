@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { Differential, type Request, requests, someInteger, someKey, someValue } from '../support/differential.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const bit = fc.constantFrom('0', '1', '2', '-1', 'x')
 const near = fc.integer({ min: -1, max: 200 })
@@ -46,7 +47,7 @@ const BITMAPS = requests([
   ['get', someKey],
 ])
 
-describe('bitmaps', function () {
+describeBeside('bitmaps', function () {
   this.timeout(60_000)
   let pair: Differential
 

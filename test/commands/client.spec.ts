@@ -5,8 +5,9 @@ import { Beside } from '../support/beside-redis.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
 import { encode } from '../support/resp.ts'
+import { describeBeside } from '../support/tools.ts'
 
-describe('CLIENT', () => {
+describeBeside('CLIENT', () => {
   let beside: Beside
   before(async () => {
     beside = await Beside.start()
@@ -144,6 +145,31 @@ describe('CLIENT', () => {
       'GET k',
     ]))
 
+  it('lets messages pass while replies are muted', () =>
+    beside.session(
+      [
+        'HELLO 3',
+        'SUBSCRIBE c',
+        'CLIENT TRACKING on',
+        'GET k',
+        'CLIENT REPLY OFF',
+        'PUBLISH c m',
+        'SET k v',
+        'GET k',
+        'b> PUBLISH c m',
+        'CLIENT REPLY ON',
+        'CLIENT REPLY SKIP',
+        'PUBLISH c m',
+        'PING',
+      ],
+      {
+        mask: [
+          [/\$6\r\n7\.0\.15|\$5\r\n7\.2\.4/g, '<version>'],
+          [/(\$2\r\nid\r\n):\d+/g, '$1:<id>'],
+        ],
+      },
+    ))
+
   it('takes what newer clients say about themselves', () => {
     const { client, call, outcome } = bound(new InProcess())
     assert.equal(call('CLIENT', 'SETINFO', 'LIB-NAME', 'x'), 'OK')
@@ -152,10 +178,45 @@ describe('CLIENT', () => {
     assert.equal(client.libraryVersion, '1.2')
     assert.equal(outcome('CLIENT', 'SETINFO', 'foo', 'x'), "ERR Unrecognized option 'foo'")
     assert.match(outcome('CLIENT', 'SETINFO', 'lib-name', 'a b'), /^ERR lib-name cannot contain spaces/)
-    assert.equal(call('CLIENT', 'NO-TOUCH', 'on'), 'OK')
-    assert.ok(client.noTouch)
+    assert.match(outcome('CLIENT', 'INFO'), / resp=2 lib-name=x lib-ver=1.2\n$/)
+  })
+
+  it('leaves no access times behind with NO-TOUCH, except by TOUCH', () => {
+    const ours = new InProcess()
+    const one = ours.connect()
+    const quiet = ours.connect()
+    quiet.call('CLIENT', 'NO-TOUCH', 'on')
+    assert.match(quiet.outcome('CLIENT', 'INFO'), / flags=T /)
+    one.call('SET', 'k', 'v')
+    one.call('RESTORE', 'l', '0', decodeBulk(one.raw(encode(['DUMP', 'k']))), 'IDLETIME', '1000')
+    const idle = (): number => Number(one.call('OBJECT', 'IDLETIME', 'l'))
+    quiet.call('GET', 'l')
+    quiet.call('APPEND', 'l', 'x')
+    assert.ok(idle() >= 1000)
+    quiet.call('TOUCH', 'l')
+    assert.ok(idle() < 1000)
+  })
+
+  it('drops the largest clients when all together take too much, not those with NO-EVICT', () => {
+    const ours = new InProcess({ 'maxmemory-clients': '200kb' })
+    const [one, kept, large, small] = [ours.connect(), ours.connect(), ours.connect(), ours.connect()]
+    kept.call('CLIENT', 'NO-EVICT', 'on')
+    const begin = (bytes: number): Buffer => Buffer.from(`*1\r\n$${bytes}\r\n${'x'.repeat(bytes - 1)}`)
+    kept.raw(begin(120_000))
+    large.raw(begin(100_000))
+    small.raw(begin(1000))
+    one.call('PING')
+    assert.deepEqual(
+      [one, kept, large, small].map(({ closed }) => closed),
+      [false, false, true, false],
+    )
+    assert.match(one.outcome('INFO', 'stats'), /evicted_clients:1\r/)
+    assert.match(ours.log.join(''), /Evicting client: id=3 /)
   })
 })
+
+/** The bytes of a bulk string. */
+const decodeBulk = (reply: Buffer): Buffer => reply.subarray(reply.indexOf('\n') + 1, -2)
 
 const bound = (ours: InProcess) => {
   const connection = ours.connect()

@@ -5,12 +5,13 @@ import { Beside } from '../support/beside-redis.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
 import { encode } from '../support/resp.ts'
+import { describeBeside } from '../support/tools.ts'
 
 /** Our version is not theirs, and connections are numbered differently. */
 const VERSION = [/\$6\r\n7\.0\.15|\$5\r\n7\.2\.4/g, '<version>'] as const
 const ID = [/(\$2\r\nid\r\n):\d+/g, '$1:<id>'] as const
 
-describe('connection commands', () => {
+describeBeside('connection commands', () => {
   let beside: Beside
   before(async () => {
     beside = await Beside.start()
@@ -94,7 +95,7 @@ describe('connection commands', () => {
   })
 })
 
-describe('a server with a password', () => {
+describeBeside('a server with a password', () => {
   let beside: Beside
   const conf = { requirepass: 'secret' }
   before(async () => {

@@ -4,8 +4,9 @@ import fc from 'fast-check'
 import { Beside } from '../support/beside-redis.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
-describe('DEBUG', () => {
+describeBeside('DEBUG', () => {
   let beside: Beside
   before(async () => {
     beside = await Beside.start()
@@ -28,7 +29,49 @@ describe('DEBUG', () => {
       'DEBUG ERROR what',
       ['DEBUG', 'ERROR', 'WHAT is this'],
       'DEBUG PROTOCOL foo',
+      'DEBUG CHANGE-REPL-ID',
+      'DEBUG HTSTATS 99',
+      'DEBUG HTSTATS x',
+      'HSET h f v',
+      'DEBUG LISTPACK h',
+      'SET s x',
+      'DEBUG LISTPACK s',
+      'DEBUG LISTPACK nope',
+      'DEBUG PAUSE-CRON 1',
+      'DEBUG PAUSE-CRON 0',
+      'DEBUG QUICKLIST-PACKED-THRESHOLD 100b',
+      'DEBUG QUICKLIST-PACKED-THRESHOLD 0',
+      'DEBUG QUICKLIST-PACKED-THRESHOLD x',
+      'DEBUG QUICKLIST-PACKED-THRESHOLD 5gb',
+      'DEBUG REPLYBUFFER RESIZING 0',
+      'DEBUG REPLYBUFFER PEAK-RESET-TIME never',
+      'DEBUG REPLYBUFFER foo',
     ]))
+
+  it('gives the history another id, which no replica can go on from', () => {
+    const ours = new InProcess()
+    const one = ours.connect()
+    ours.replicated()
+    const idOf = (): string => /master_replid:(\w+)/.exec(one.outcome('INFO', 'replication'))![1]!
+    const before = idOf()
+    one.call('DEBUG', 'CHANGE-REPL-ID')
+    assert.notEqual(idOf(), before)
+    assert.match(one.outcome('INFO', 'replication'), /master_replid2:0{40}/)
+  })
+
+  it('tells how large a database is, and whether a pattern matches', () => {
+    const one = new InProcess().connect()
+    for (const request of ['SET a 1', 'SET b 1 EX 100']) one.call(...request.split(' '))
+    assert.match(
+      one.outcome('DEBUG', 'HTSTATS', '0'),
+      /^\[Dictionary HT\][^[]*elements: 2\n\[Expires HT\][^[]*elements: 1\n$/,
+    )
+    assert.match(one.outcome('DEBUG', 'HTSTATS', '1'), /No stats available for empty dictionaries/)
+    assert.deepEqual(
+      ['a*c', 'a?c', 'b*'].map((pattern) => one.call('DEBUG', 'STRINGMATCH-LEN', pattern, 'abbc')),
+      [1, 0, 0],
+    )
+  })
 
   for (const protocol of ['2', '3'])
     it(`sends a reply of each type in RESP${protocol}`, () =>

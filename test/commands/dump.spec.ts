@@ -5,6 +5,7 @@ import { ask, connect } from '../support/client.ts'
 import { Differential, requests, someKey, someValue } from '../support/differential.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { type Server, startServer, stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 /** "hello", as redis-server 7.0.15 dumps it; with an older version; and what is wrong with the others. */
 const HELLO = Buffer.from('000568656c6c6f0a006372df766534200a', 'hex')
@@ -42,7 +43,7 @@ const RESTORES = requests([
   ['dump', fc.constant('missing')],
 ])
 
-describe('DUMP and RESTORE', function () {
+describeBeside('DUMP and RESTORE', function () {
   this.timeout(60_000)
   let both: Differential
   let redis: Server

@@ -6,6 +6,7 @@ import { Differential, requests, someKey } from '../support/differential.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
 import { commandsOf } from '../support/stream-tap.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const span = fc.oneof(
   fc.constantFrom('100', '200', '300', '0', '-1', '-9223372036854775', '9223372036854776', '9223372036854775807'),
@@ -42,7 +43,7 @@ const DEADLINES = requests([
   ['getset', someKey, 'w'],
 ])
 
-describe('deadlines are answered like by redis-server 7.0', function () {
+describeBeside('deadlines are answered like by redis-server 7.0', function () {
   this.timeout(60_000)
   let both: Differential
   before(async () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { Differential, requests, someInteger, someKey, someValue } from '../support/differential.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const someDb = fc.oneof(fc.constantFrom('0', '1', '2', '15', '16', '-1', '99999999999'), someInteger)
 
@@ -60,7 +61,7 @@ const SCANS = requests([
   ['del', someKey],
 ])
 
-describe('key commands answer like redis-server 7.0', function () {
+describeBeside('key commands answer like redis-server 7.0', function () {
   this.timeout(60_000)
   let both: Differential
   before(async () => {

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { Differential, type Request, requests, someInteger } from '../support/differential.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const key = fc.constantFrom('a', 'b', '{a}x')
 const member = fc.constantFrom('rome', 'oslo', 'quito', 'suva', 'x', '')
@@ -91,7 +92,7 @@ const RADIUS = requests([
   ['zrange', key, '0', '-1', 'WITHSCORES'],
 ])
 
-describe('geo commands answer like redis-server 7.0', function () {
+describeBeside('geo commands answer like redis-server 7.0', function () {
   this.timeout(60_000)
   let both: Differential
   before(async () => {

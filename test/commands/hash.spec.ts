@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { Differential, type Request, requests, someInteger, someKey, someValue } from '../support/differential.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 /** Nearly always the same one, so that it has a history. */
 const key = fc.oneof({ weight: 6, arbitrary: fc.constant('h') }, { weight: 1, arbitrary: someKey })
@@ -58,7 +59,7 @@ const HASHES = requests([
 
 const SMALL = { 'hash-max-listpack-entries': '4', 'hash-max-listpack-value': '8' }
 
-describe('hash commands answer like redis-server 7.0', function () {
+describeBeside('hash commands answer like redis-server 7.0', function () {
   this.timeout(60_000)
   after(stopEverything)
 

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { murmurHash64 } from '../../lib/base/murmur.ts'
 import { Differential, type Request, requests, someValue } from '../support/differential.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const key = fc.constantFrom('a', 'b', 'c', 'other')
 const element = fc.oneof(someValue, fc.nat(100_000).map(String))
@@ -27,7 +28,7 @@ const BULK: fc.Arbitrary<Request> = fc
   .tuple(key, many)
   .map(([name, [from, count]]) => ['pfadd', name, ...Array.from({ length: count }, (_, i) => `element:${from + i}`)])
 
-describe('HyperLogLog', function () {
+describeBeside('HyperLogLog', function () {
   this.timeout(60_000)
   let pair: Differential
 

@@ -8,6 +8,7 @@ import { InProcess, type Wired } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
 import { encode } from '../support/resp.ts'
 import { StreamTap } from '../support/stream-tap.ts'
+import { describeBeside } from '../support/tools.ts'
 
 /** Few keys, many of which nobody has written. */
 const key = fc.constantFrom('k', 'l', 'm')
@@ -50,7 +51,7 @@ const steps: fc.Arbitrary<readonly Step[]> = fc
 /** Whoever still waits gets no PONG. */
 const CLOSING: readonly Step[] = ['b> PING', 'c> PING', 'd> PING', 'e> PING', 'LRANGE k 0 -1', 'LRANGE l 0 -1']
 
-describe('clients that wait for lists', function () {
+describeBeside('clients that wait for lists', function () {
   this.timeout(60_000)
   let beside: Beside
   before(async () => {

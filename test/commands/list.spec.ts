@@ -1,7 +1,10 @@
 /** Lists: what a real server answers, and what replicas are told. */
+import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Differential, type Request, requests, someInteger, someKey, someValue } from '../support/differential.ts'
+import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 /** Few, so that they are found again. */
 const element = fc.oneof(fc.constantFrom('a', 'b', '1', '-3', 'x'.repeat(3000)), someValue)
@@ -75,7 +78,7 @@ const ALL = fc.oneof({ weight: 2, arbitrary: LISTS }, requests([...POPS, ...FILL
 /** Nothing waits inside a transaction. */
 const inTransaction = (inner: readonly Request[]): readonly Request[] => [['MULTI'], ...inner, ['EXEC']]
 
-describe('lists answer as redis-server 7.0 does', function () {
+describeBeside('lists answer as redis-server 7.0 does', function () {
   this.timeout(60_000)
   let both: Differential
   before(async () => {
@@ -119,4 +122,15 @@ describe('lists answer as redis-server 7.0 does', function () {
         ),
         { numRuns: 15 },
       ))
+})
+
+describe('LMOVE', () => {
+  it('changes a list and makes another, whatever collections were used since', () => {
+    const node = new InProcess().connect()
+    node.call('RPUSH', 'from', 'a', 'b', 'c')
+    for (const other of ['x', 'y', 'z']) node.call('RPUSH', other, '1')
+    assert.equal(node.call('LMOVE', 'from', 'to', 'RIGHT', 'LEFT'), 'c')
+    assert.equal(node.call('LMOVE', 'from', 'to', 'RIGHT', 'LEFT'), 'b')
+    assert.deepEqual(node.call('LRANGE', 'to', 0, -1), ['b', 'c'])
+  })
 })

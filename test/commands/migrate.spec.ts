@@ -10,6 +10,7 @@ import { InProcess, type Wired } from '../support/inprocess.ts'
 import { type Server, startServer, stopEverything } from '../support/process.ts'
 import { type Argument, decode, encode } from '../support/resp.ts'
 import { commandsOf } from '../support/stream-tap.ts'
+import { describeBeside } from '../support/tools.ts'
 
 /** What a made-up target does with a request: answers, or ends the connection, or stays silent. */
 type Manners = (words: readonly string[], nth: number) => string | 'close' | undefined
@@ -99,7 +100,7 @@ const OK: Manners = () => '+OK'
 const READING = '-IOERR error or timeout reading to target instance'
 const WRITING = '-IOERR error or timeout writing to target instance'
 
-describe('MIGRATE', function () {
+describeBeside('MIGRATE', function () {
   this.timeout(30_000)
   const targets: Target[] = []
   let source: Source

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict'
 import { Beside } from '../support/beside-redis.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const HELLO = [
   [/\$6\r\n7\.0\.15|\$5\r\n7\.2\.4/g, '<version>'],
   [/(\$2\r\nid\r\n):\d+/g, '$1:<id>'],
 ] as const
 
-describe('publish and subscribe', () => {
+describeBeside('publish and subscribe', () => {
   let beside: Beside
   before(async () => {
     beside = await Beside.start()

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { Differential, requests, someKey, someValue } from '../support/differential.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const option = fc.constantFrom('NX', 'XX', 'GET', 'KEEPTTL')
 const condition = fc.constantFrom('nx', 'XX', 'GT', 'lt')
@@ -48,7 +49,7 @@ const WRITES = requests([
   ['exists', someKey],
 ])
 
-describe('replicas of ours are told what replicas of redis-server 7.0 are', function () {
+describeBeside('replicas of ours are told what replicas of redis-server 7.0 are', function () {
   this.timeout(60_000)
   let both: Differential
   before(async () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { Differential, type Request, requests, someKey, someValue } from '../support/differential.ts'
 import { InProcess, type Wired } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const key = fc.oneof({ weight: 6, arbitrary: fc.constantFrom('s', 't', 'u') }, { weight: 1, arbitrary: someKey })
 const integer = fc.oneof(
@@ -59,7 +60,7 @@ const SETS = requests([
   ['debug', 'digest-value', key],
 ]).filter((words) => !/^(spop [^ ]*|sscan [^ ]* [^ ]*( match [^ ]*)?)$/is.test(words.join(' ')))
 
-describe('set commands answer like redis-server 7.0', function () {
+describeBeside('set commands answer like redis-server 7.0', function () {
   this.timeout(60_000)
   after(stopEverything)
 
@@ -116,7 +117,7 @@ describe('set commands answer like redis-server 7.0', function () {
   })
 })
 
-describe('SPOP tells replicas', () => {
+describeBeside('SPOP tells replicas', () => {
   const popped = async (...argv: readonly [string, ...string[]]): Promise<void> => {
     const both = await Differential.start()
     after(stopEverything)

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { Beside } from '../support/beside-redis.ts'
 import { Differential, type Request, requests } from '../support/differential.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const number = fc.constantFrom('1', '2', '10', '-3', '1.5', '1e2', ' 4', 'inf', '0x10', '')
 const name = fc.constantFrom('a', 'b', 'B', 'ab', '10', '9', '\u00ff')
@@ -65,7 +66,7 @@ const FILL = requests([
   ['SORT', 'list', fc.constantFrom('BY', 'GET', 'LIMIT', 'STORE')],
 ])
 
-describe('SORT answers as redis-server 7.0 does', function () {
+describeBeside('SORT answers as redis-server 7.0 does', function () {
   this.timeout(60_000)
   let both: Differential
   before(async () => {
@@ -97,7 +98,7 @@ describe('SORT answers as redis-server 7.0 does', function () {
     ))
 })
 
-describe('SORT', () => {
+describeBeside('SORT', () => {
   let beside: Beside
   before(async () => {
     beside = await Beside.start()

@@ -5,6 +5,7 @@ import { Beside, type Step } from '../support/beside-redis.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
 import { encode } from '../support/resp.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const waiter = fc.constantFrom('b', 'c', 'd', 'e')
 const key = fc.constantFrom('s', 't')
@@ -39,7 +40,7 @@ const CLOSING: readonly Step[] = ['b> PING', 'c> PING', 'd> PING', 'e> PING', 'X
 /** A waiting client is not asked again. */
 const CREATED: readonly Step[] = ['XGROUP CREATE s g $ MKSTREAM', 'XGROUP CREATE t h $ MKSTREAM']
 
-describe('clients that wait for streams', function () {
+describeBeside('clients that wait for streams', function () {
   this.timeout(60_000)
   let beside: Beside
   before(async () => {

@@ -7,6 +7,7 @@ import { InProcess, type Wired } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
 import { type Argument, encode, type Value } from '../support/resp.ts'
 import { commandsOf } from '../support/stream-tap.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const key = fc.constantFrom<Argument>('s', 's', 't', 'text')
 const number = fc.integer({ min: 0, max: 6 })
@@ -185,7 +186,7 @@ const SEED: readonly Request[] = [
   ['XGROUP', 'CREATE', 's', 'h', '2-2'],
 ]
 
-describe('stream commands answer like redis-server 7.0', function () {
+describeBeside('stream commands answer like redis-server 7.0', function () {
   this.timeout(60_000)
   let wide: Differential
   let narrow: Differential

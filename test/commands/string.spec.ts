@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { Differential, requests, someInteger, someKey, someValue } from '../support/differential.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const seconds = fc.oneof(
   fc.constantFrom<string>('0', '-1', '100', '5000', '9223372036854775', '9223372036854775807'),
@@ -124,7 +125,7 @@ const FLOATS = requests([
   ['del', someKey],
 ])
 
-describe('string commands answer like redis-server 7.0', function () {
+describeBeside('string commands answer like redis-server 7.0', function () {
   this.timeout(60_000)
   let both: Differential
   before(async () => {

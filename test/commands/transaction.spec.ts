@@ -5,8 +5,9 @@ import type { Millis } from '../../lib/base/brand.ts'
 import { Beside } from '../support/beside-redis.ts'
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
-describe('transactions', () => {
+describeBeside('transactions', () => {
   let beside: Beside
   before(async () => {
     beside = await Beside.start()

@@ -1,6 +1,7 @@
 /** Waiting for sorted sets: who is served, with what, and what is answered meanwhile. */
 import { Beside, type Session, type Step } from '../support/beside-redis.ts'
 import { stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 /** What HELLO says of the server and the connection. */
 const mask: Session['mask'] = [
@@ -14,7 +15,7 @@ const session = (title: string, steps: readonly Step[]): void => {
 
 let beside: Beside
 
-describe('waiting for sorted sets as on redis-server 7.0', function () {
+describeBeside('waiting for sorted sets as on redis-server 7.0', function () {
   this.timeout(30_000)
   before(async () => {
     beside = await Beside.start()

@@ -5,6 +5,7 @@ import { Differential, type Request, requests, someInteger, someKey, someValue }
 import { InProcess } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
 import { encode } from '../support/resp.ts'
+import { describeBeside } from '../support/tools.ts'
 
 /** Few, so that they are found again. */
 const member = fc.oneof(
@@ -157,7 +158,7 @@ const COMBINATIONS = requests([
   ['debug', 'digest-value', someKey],
 ])
 
-describe('sorted set commands answer like redis-server 7.0', function () {
+describeBeside('sorted set commands answer like redis-server 7.0', function () {
   this.timeout(60_000)
   let both: Differential
   before(async () => {

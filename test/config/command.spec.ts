@@ -40,7 +40,9 @@ describe('CONFIG', () => {
     })
     const entry = commands.find(argv)!
     // CONFIG asks nothing else of its call.
-    const call = { server: { config, log, stats, commands }, client: { address }, reply } as unknown as Call
+    const keyspace = { resetStats() {} }
+    const server = { config, log, stats, commands, keyspace, acl: { lines: [] } }
+    const call = { server, client: { address }, reply } as unknown as Call
     try {
       entry.command.run!(call, argv)
     } catch (error) {

@@ -168,7 +168,7 @@ describe('a configuration', () => {
 describe('the options of the cluster', () => {
   it('follow the configuration in the same object', () => {
     const config = createConfig()
-    const options = clusterOptions(config)
+    const options = clusterOptions(config, 0)
     assert.equal(options.nodeTimeoutMs, 15000)
     assert.equal(options.blacklistTtlSec, 60)
     const seen: boolean[] = []

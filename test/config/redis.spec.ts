@@ -10,7 +10,7 @@ import { freePort } from '../support/ports.ts'
 import { prepareServer, startServer } from '../support/process.ts'
 import { scenarios } from '../support/suite.ts'
 
-/** Names of ours that redis-server 7.0 does not have: they come from Valkey and from later versions. */
+/** Names of ours that redis-server 7.0 does not have: they come from Valkey, from later versions, or from nobody else. */
 const NEWER = [
   'primaryauth',
   'primaryuser',
@@ -18,6 +18,7 @@ const NEWER = [
   'cluster-announce-client-ipv4',
   'cluster-announce-client-ipv6',
   'cluster-blacklist-ttl',
+  'cluster-fast-failover',
   'cluster-slot-stats-enabled',
 ]
 /** Texts that every part of a value may be, good and bad. Directives that would end the test are not asked. */
