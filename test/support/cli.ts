@@ -12,6 +12,8 @@ export interface CliResult {
 export interface CliOptions {
   /** What is typed; nothing by default. */
   readonly input?: string
+  /** What is typed at each question, when it is asked: for programs that read ahead of what they asked for. */
+  readonly answers?: readonly (readonly [question: RegExp, answer: string])[]
   readonly timeoutMs?: number
 }
 
@@ -36,11 +38,23 @@ export function startProgram(
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('latin1')
-    stream.on('data', (text: string) => (output += text))
+    stream.on('data', (text: string) => {
+      output += text
+      answer()
+    })
+  }
+  const left = [...(options.answers ?? [])]
+  let answeredTo = 0
+  const answer = (): void => {
+    const [question, words] = left[0] ?? []
+    if (question === undefined || !question.test(output.slice(answeredTo))) return
+    left.shift()
+    answeredTo = output.length
+    child.stdin.write(`${words}\n`)
   }
   // A program that needs no input may have ended before it is written.
   child.stdin.on('error', () => {})
-  child.stdin.end(options.input ?? '')
+  if (options.answers === undefined) child.stdin.end(options.input ?? '')
   const result = once(child, 'close').then(([code]) => ({
     code: code as number | null,
     output: withoutColours(output),

@@ -4,6 +4,7 @@ import { SLOT_COUNT } from '../../lib/base/brand.ts'
 import { slotOf } from '../../lib/base/slot.ts'
 import { ask, fields } from './client.ts'
 import { eventually } from './eventually.ts'
+import { freePort } from './ports.ts'
 import { type Conf, type Kind, type Server, startServer } from './process.ts'
 
 export interface ClusterOptions {
@@ -14,6 +15,8 @@ export interface ClusterOptions {
   readonly replicas?: number | readonly number[]
   readonly nodeTimeoutMs?: number
   readonly conf?: Conf
+  /** What node i, on this port, has in its configuration beside `conf`. */
+  readonly confOf?: (i: number, port: number) => Promise<Conf>
 }
 
 export interface Cluster {
@@ -62,8 +65,12 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 /** Cluster nodes that know nobody and own nothing. */
 export function startNodes(options: ClusterOptions, count: number): Promise<Server[]> {
   const conf = { 'cluster-enabled': 'yes', 'cluster-node-timeout': options.nodeTimeoutMs ?? 2000, ...options.conf }
-  const kind = (i: number): Kind => options.kinds[i % options.kinds.length]!
-  return Promise.all(Array.from({ length: count }, (_, i) => startServer({ kind: kind(i), conf })))
+  const start = async (i: number): Promise<Server> => {
+    const port = await freePort()
+    const kind = options.kinds[i % options.kinds.length]!
+    return startServer({ kind, port, conf: { ...conf, ...(await options.confOf?.(i, port)) } })
+  }
+  return Promise.all(Array.from({ length: count }, (_, i) => start(i)))
 }
 
 async function shareSlots(primaries: readonly Server[]): Promise<void> {
@@ -77,7 +84,8 @@ async function shareSlots(primaries: readonly Server[]): Promise<void> {
 /** Introduces the first node to all others and waits until everybody knows everybody. */
 export async function meet(nodes: readonly Server[]): Promise<void> {
   const [first, ...others] = nodes
-  for (const other of others) await ask(first!.port, 'CLUSTER', 'MEET', '127.0.0.1', other.port)
+  for (const { port } of others)
+    await ask(first!.port, 'CLUSTER', 'MEET', '127.0.0.1', port, (await busPortOf(port)) || port + 10_000)
   const strangers = async (): Promise<number> => {
     const views = await Promise.all(nodes.map((node) => nodeLines(node.port)))
     return views.filter((view) => view.filter((n) => !n.flags.includes('handshake')).length < nodes.length).length
@@ -89,6 +97,9 @@ export async function meet(nodes: readonly Server[]): Promise<void> {
   })
 }
 
+const busPortOf = async (port: number): Promise<number> =>
+  Number(((await ask(port, 'CONFIG', 'GET', 'cluster-port')) as string[])[1])
+
 async function attachReplicas(cluster: Cluster): Promise<void> {
   for (const [i, replicas] of cluster.replicas.entries()) {
     const id = await myId(cluster.primaries[i]!)
@@ -97,7 +108,7 @@ async function attachReplicas(cluster: Cluster): Promise<void> {
 }
 
 /** Waits until all of `nodes` agree on ids, roles and slots, see state ok and nobody failing, and every replica has its link up. */
-export async function settled(nodes: readonly Server[], withinMs = SETTLE_LIMIT_MS): Promise<void> {
+export async function settled(nodes: readonly Pick<Server, 'port'>[], withinMs = SETTLE_LIMIT_MS): Promise<void> {
   await eventually(() => unsettled(nodes), {
     what: 'the cluster has settled',
     withinMs,
@@ -106,7 +117,7 @@ export async function settled(nodes: readonly Server[], withinMs = SETTLE_LIMIT_
 }
 
 /** What is not yet as `settled` wants it. */
-async function unsettled(nodes: readonly Server[]): Promise<string | undefined> {
+async function unsettled(nodes: readonly Pick<Server, 'port'>[]): Promise<string | undefined> {
   const views = await Promise.all(nodes.map((node) => nodeLines(node.port)))
   const pictures = views.map(picture)
   const differs = pictures.findIndex((p) => p !== pictures[0])

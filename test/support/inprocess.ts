@@ -29,6 +29,7 @@ export class Wired {
         return true
       },
       buffered: 0,
+      whenWritten: (done) => done(),
       pause() {},
       resume() {},
       end: () => {
@@ -98,6 +99,7 @@ export class InProcess {
         throw new Error('an in-process server has no primary')
       },
       server: () => this.server,
+      disk,
     })
     this.server = new Server({ config, log, commands: new CommandTable(FAMILIES), keyspace, replication })
     this.server.persistence = new Persistence({
@@ -148,6 +150,8 @@ export class InProcess {
     while (this.#turnWanted) {
       this.#turnWanted = false
       this.server.endTurn()
+      // A script that was put aside has a slice in each turn, for as long as it takes.
+      if (this.server.scripting.busy) return
     }
   }
 }

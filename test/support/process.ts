@@ -25,7 +25,8 @@ export interface ServerOptions {
 }
 
 const BIN = fileURLToPath(new URL('../../lib/bin.js', import.meta.url))
-const PROGRAMS: Readonly<Record<Kind, readonly [string, ...string[]]>> = {
+/** What is run for each kind, before its arguments. */
+export const PROGRAMS: Readonly<Record<Kind, readonly [string, ...string[]]>> = {
   rookery: [process.execPath, BIN, 'server'],
   redis: ['redis-server'],
 }
@@ -86,9 +87,14 @@ export class Server {
   /** Starts the process and resolves when it answers PING. Rejects with its log when it ends instead. */
   async start(): Promise<void> {
     this.launch()
-    const answers = async (): Promise<boolean> => !this.isRunning || (await outcome(this.port, 'PING')) === 'PONG'
+    const answers = async (): Promise<boolean> => !this.isRunning || (await this.#isServing())
     await eventually(answers, { what: `${this.kindNow} at ${this.port} answers PING`, withinMs: START_LIMIT_MS })
     if (!this.isRunning) throw new Error(`${this.kindNow} at ${this.port} did not start:\n${this.log}`)
+  }
+
+  /** It is this process that answers at the port, not a stranger who has come to it meanwhile. */
+  async #isServing(): Promise<boolean> {
+    return (await outcome(this.port, 'INFO', 'server')).includes(`\r\nprocess_id:${this.child!.pid}\r\n`)
   }
 
   /** Ends the process and resolves when it is gone. SIGKILL is a crash, SIGTERM a shutdown; a paused process only hears the former. */

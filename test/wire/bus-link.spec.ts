@@ -1,16 +1,15 @@
 /** A member made of our codec and transport alone, judged by a real server: what it answers and what it believes of us. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decode, encode, isRefusal } from '../../bus/codec.ts'
-import { FrameSplitter } from '../../bus/frame.ts'
-import { MESSAGE_FLAGS, NODE_FLAGS, SLOT_BYTES } from '../../bus/layout.ts'
-import type { Body, Extension, Header, Message, PingType } from '../../bus/message.ts'
+import { NODE_FLAGS, SLOT_BYTES } from '../../bus/layout.ts'
+import type { Body, Extension, Message, PingType } from '../../bus/message.ts'
 import { createTransport, type Transport } from '../../bus/transport.ts'
-import { epoch, millis, nodeId, offset, shardId } from '../../lib/base/brand.ts'
+import { millis, shardId } from '../../lib/base/brand.ts'
 import { createLog } from '../../lib/base/log.ts'
+import { exchange, STRANGER, STRANGER_PORT, strangerSays } from '../support/bus.ts'
 import { type Certificate, hasOpenssl, makeCertificate } from '../support/certificates.ts'
 import { outcome } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
@@ -18,11 +17,9 @@ import { freePort } from '../support/ports.ts'
 import { type Server, startServer } from '../support/process.ts'
 import { scenarios } from '../support/suite.ts'
 
-const ID = nodeId('0123456789abcdef0123456789abcdef01234567')
-const CLIENT_PORT = 7777
 const DIALLED = 1
 const CLUSTER = { 'cluster-enabled': 'yes' }
-const MEMBER = new RegExp(`^${ID} 127\\.0\\.0\\.1:${CLIENT_PORT}@.* master - .* connected`, 'm')
+const MEMBER = new RegExp(`^${STRANGER} 127\\.0\\.0\\.1:${STRANGER_PORT}@.* master - .* connected`, 'm')
 
 /** Our side: it answers pings and remembers what it was told. */
 interface Peer {
@@ -59,7 +56,10 @@ scenarios('a link of the bus', ['redis'], ([kind = 'redis']) => {
 
   it('gets a PONG for a PING, which decodes and is encoded again byte for byte', async () => {
     const server = await startServer({ kind, conf: CLUSTER })
-    const frame = await exchange(server.port + 10000, encode(message(0, { type: 'ping', gossip: [], extensions: [] })))
+    const frame = await exchange(
+      server.port + 10000,
+      encode(strangerSays(0, { type: 'ping', gossip: [], extensions: [] })),
+    )
     const decoded = decode(frame)
     assert.ok(!isRefusal(decoded))
     assert.equal(decoded.header.sender, await outcome(server.port, 'CLUSTER', 'MYID'))
@@ -91,7 +91,7 @@ scenarios('a link of the bus', ['redis'], ([kind = 'redis']) => {
       { type: 'hostname', text: 'us.example' },
     )
     peer.ping('ping')
-    await knows(server, new RegExp(`^${ID} [^ ]*,us\\.example .* connected 0-2$`, 'm'))
+    await knows(server, new RegExp(`^${STRANGER} [^ ]*,us\\.example .* connected 0-2$`, 'm'))
     peer.say({ type: 'publish', channel: Buffer.from('news'), message: Buffer.from('\0\r\n\xff', 'latin1') })
     const counted = async () => /messages_publish_received:1\r/.test(await outcome(server.port, 'CLUSTER', 'INFO'))
     await eventually(counted, { what: 'one PUBLISH is counted', withinMs: 5000 })
@@ -130,7 +130,7 @@ async function startPeer(tls?: Certificate): Promise<Peer> {
       send(link, { type: 'pong', gossip: [], extensions: peer.extensions })
   }
   const send = (link: number, body: Body): void => {
-    peer.transport.send([link], encode(message(port, body, peer.slots)))
+    peer.transport.send([link], encode(strangerSays(port, body, { slots: peer.slots })))
   }
   const peer: Peer = {
     heard: [],
@@ -159,43 +159,6 @@ async function startPeer(tls?: Certificate): Promise<Peer> {
   }
   const port = await peer.transport.listen()
   return peer
-}
-
-/** What we say of ourselves: a primary in epoch 0, which understands extensions. */
-function message(busPort: number, body: Body, slots: Uint8Array = Buffer.alloc(SLOT_BYTES)): Message {
-  const header: Header = {
-    sender: ID,
-    replicaOf: undefined,
-    currentEpoch: epoch(0),
-    configEpoch: epoch(0),
-    offset: offset(0),
-    slots,
-    ip: '',
-    port: CLIENT_PORT,
-    otherPort: 0,
-    busPort,
-    flags: NODE_FLAGS.myself | NODE_FLAGS.primary,
-    state: 'fail',
-    messageFlags: MESSAGE_FLAGS.extData,
-  }
-  return { header, body }
-}
-
-/** Sends bytes to a bus port and returns the first whole frame of the answer. */
-async function exchange(busPort: number, bytes: Buffer): Promise<Buffer> {
-  const socket = connect(busPort, '127.0.0.1')
-  try {
-    socket.write(bytes)
-    const frames = new FrameSplitter()
-    for await (const chunk of socket) {
-      frames.feed(chunk)
-      const frame = frames.next()
-      if (Buffer.isBuffer(frame)) return frame
-    }
-    throw new Error(`${busPort} closed the link without an answer`)
-  } finally {
-    socket.destroy()
-  }
 }
 
 /** Waits until the server's nodes table has a line like this. */

@@ -1,6 +1,7 @@
 /** Replication between single servers, ours and real ones, in both directions and in chains. */
 import assert from 'node:assert/strict'
 import { ask, type Client, connect, fields, outcome } from '../support/client.ts'
+import { CrashLoad } from '../support/crash-load.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Conf, type Kind, type Server, startServer, stopEverything } from '../support/process.ts'
 import { readSample, writeSample } from '../support/sample.ts'
@@ -245,3 +246,33 @@ function alongAChain(upper: Kind, lower: Kind): void {
     assert.equal(await statOf(middle, 'sync_full'), 1)
   })
 }
+
+scenarios('a full synchronisation of a primary that is being written to', ['rookery', 'mixed'], (kinds) => {
+  const lower = kinds.at(-1)!
+  afterEach(stopEverything)
+
+  for (const diskless of ['yes', 'no'])
+    it(`ends identical (repl-diskless-sync ${diskless})`, async () => {
+      const primary = await startServer({ kind: 'rookery', conf: { 'repl-diskless-sync': diskless } })
+      const client = await connect(primary.port)
+      await client.call('DEBUG', 'POPULATE', '20000', 'key', '100')
+      await writeSample(client, 'sample:')
+      const load = new CrashLoad()
+      const writing = load.untilCrash(primary.port)
+      const replicas = await Promise.all([0, 1].map(() => startServer({ kind: lower })))
+      await Promise.all(replicas.map((replica) => follow(replica, primary)))
+      load.stop()
+      await writing
+      await inStep([primary, ...replicas])
+      const digestsDiffer = async (): Promise<boolean> => {
+        const digests = await Promise.all([primary, ...replicas].map(({ port }) => ask(port, 'DEBUG', 'DIGEST')))
+        return new Set(digests.map(String)).size > 1
+      }
+      await eventually(digestsDiffer, {
+        what: 'all have the same data',
+        withinMs: SYNC_LIMIT_MS,
+        until: (differ) => !differ,
+      })
+      assert.ok(Number(await ask(replicas[0]!.port, 'DBSIZE')) > 20_000)
+    })
+})

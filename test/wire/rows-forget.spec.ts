@@ -1,0 +1,67 @@
+/** A forgotten node stays forgotten: rows R61 and C3 of the feature list. */
+import assert from 'node:assert/strict'
+import { clusterTool } from '../support/cli.ts'
+import { ask, outcome } from '../support/client.ts'
+import { myId, nodeLines, settled, startCluster } from '../support/cluster.ts'
+import { eventually, sleep } from '../support/eventually.ts'
+import type { Server } from '../support/process.ts'
+import { scenarios } from '../support/suite.ts'
+
+const T = 1000
+/** How long gossip about a forgotten node is not believed. Real servers have a minute, and no option for it. */
+const BLACKLIST_SEC = 2
+
+const knownAt = async (id: string, nodes: readonly Server[]): Promise<number> => {
+  const views = await Promise.all(nodes.map((node) => nodeLines(node.port)))
+  return views.filter((lines) => lines.some((line) => line.id === id)).length
+}
+
+/** Nobody knows `id` now, nor at any time in the next `ms`. */
+async function staysGone(id: string, nodes: readonly Server[], ms: number): Promise<void> {
+  await eventually(() => knownAt(id, nodes), { what: 'nobody knows it', withinMs: 5000, until: (n) => n === 0 })
+  for (const until = performance.now() + ms; performance.now() < until; await sleep(100))
+    assert.equal(await knownAt(id, nodes), 0, 'it came back')
+}
+
+scenarios('a forgotten node', ['rookery'], (kinds) => {
+  const conf = { 'cluster-blacklist-ttl': BLACKLIST_SEC }
+
+  it('R61, C3: told to one node only, is forgotten by all, and for good, although it runs on', async () => {
+    const { nodes, primaries, replicas } = await startCluster({ kinds, replicas: [1, 0, 0], nodeTimeoutMs: T, conf })
+    const gone = replicas[0]![0]!
+    const id = await myId(gone)
+    // Its own primary, too: it may forget its replica.
+    assert.equal(await outcome(primaries[1]!.port, 'CLUSTER', 'FORGET', id), 'OK')
+    await staysGone(id, primaries, (BLACKLIST_SEC + 3) * 1000)
+    await primaries[2]!.restart()
+    await staysGone(id, primaries, T)
+    await Promise.all(nodes.map((node) => node.remove()))
+  })
+
+  it('C3: does not come back when it is restarted with its old nodes.conf', async () => {
+    const { nodes, primaries, replicas } = await startCluster({ kinds, replicas: [1, 0, 0], nodeTimeoutMs: T, conf })
+    const gone = replicas[0]![0]!
+    const id = await myId(gone)
+    await gone.kill()
+    await ask(primaries[0]!.port, 'CLUSTER', 'FORGET', id)
+    await staysGone(id, primaries, (BLACKLIST_SEC + 1) * 1000)
+    await gone.start()
+    await staysGone(id, primaries, 3 * T)
+    await Promise.all(nodes.map((node) => node.remove()))
+  })
+})
+
+scenarios('a node that del-node removed', ['mixed'], (kinds) => {
+  /** The minutes of the real blacklist, when they are asked for; else a moment. */
+  const watchMs = Number(process.env['ROOKERY_FORGET_SECONDS'] ?? 3) * 1000
+
+  it(`R61: is not in any list, nor ${watchMs / 1000} seconds later`, async function () {
+    this.timeout(watchMs + 60_000)
+    const { nodes, primaries, replicas } = await startCluster({ kinds, replicas: [1, 0, 0], nodeTimeoutMs: T })
+    const gone = replicas[0]![0]!
+    const id = await myId(gone)
+    await clusterTool('del-node', primaries[1]!.address, id)
+    await staysGone(id, primaries, watchMs)
+    await settled(nodes.filter((node) => node !== gone))
+  })
+})
