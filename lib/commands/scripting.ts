@@ -1,7 +1,7 @@
 /** EVAL and its kin, and the cache of scripts. */
 import { fail } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
-import type { Script } from '../script/scripting.ts'
+import type { Script } from '../script/cache.ts'
 import type { Call } from '../server/call.ts'
 import { type ArgumentDoc, type Command, type CommandFlag, countedKeys, family, type KeyPositions } from './define.ts'
 import { word } from './docs.ts'
@@ -161,7 +161,7 @@ export const scriptingCommands = family(
         complexity: 'O(N) with N being the length in bytes of the script body.',
         tips: ['request_policy:all_nodes', 'response_policy:all_succeeded'],
         arguments: [{ name: 'script', type: 'string' }],
-        run: ({ server, reply }, argv) => reply.text(server.scripting.script(argv, 2).name),
+        run: ({ server, reply }, argv) => reply.text(server.scripting.cache.of(argv, 2).name),
       },
       {
         name: 'kill',
@@ -181,8 +181,8 @@ export const scriptingCommands = family(
   },
 )
 
-const textOf = ({ server }: Call, argv: Argv): Script => server.scripting.script(argv, 1)
-const shaOf = ({ server }: Call, argv: Argv): Script => server.scripting.scriptBySha(argv.word(1))
+const textOf = ({ server }: Call, argv: Argv): Script => server.scripting.cache.of(argv, 1)
+const shaOf = ({ server }: Call, argv: Argv): Script => server.scripting.cache.bySha(argv.word(1))
 
 function evaluate(call: Call, argv: Argv, script: Script, readOnly: boolean): void {
   call.server.scripting.eval(call, argv, script, keyCount(argv), readOnly)
@@ -203,13 +203,13 @@ export function readFlushMode(argv: Argv, refusal: string): void {
 
 function flush({ server, reply }: Call, argv: Argv): void {
   readFlushMode(argv, 'SCRIPT FLUSH only support SYNC|ASYNC option')
-  server.scripting.flush()
+  server.scripting.cache.flush()
   reply.ok()
 }
 
 function exists({ server, reply }: Call, argv: Argv): void {
   reply.array(argv.count - 2)
-  for (let i = 2; i < argv.count; i++) reply.integer(server.scripting.has(argv.word(i)) ? 1 : 0)
+  for (let i = 2; i < argv.count; i++) reply.integer(server.scripting.cache.has(argv.word(i)) ? 1 : 0)
 }
 
 /** There is no debugger in the server: redis-cli --ldb is told so. */

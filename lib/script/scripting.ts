@@ -1,9 +1,8 @@
-/** Scripting, as the server sees it: the cached scripts, the libraries, and the one run that may be in progress.
+/** Scripting, as the server sees it: the cache, the libraries, and the one run that may be in progress.
  *
  *  Node cannot serve sockets while JavaScript, or Lua called by it, runs. So a script that takes longer than `busy-reply-threshold` is
  *  put aside in the middle: it goes on in short slices, one for each turn of the event loop, and between them the other clients are
  *  answered -BUSY. Nothing but the script changes data meanwhile, so it stays as atomic as if it had never been interrupted. */
-import { createHash } from 'node:crypto'
 import type { Millis } from '../base/brand.ts'
 import { monotonicMicros } from '../base/clock.ts'
 import { ClientError, fail, MASTER_DOWN, NO_REPLICAS } from '../errors.ts'
@@ -12,6 +11,7 @@ import type { Reply } from '../resp/reply.ts'
 import type { Call } from '../server/call.ts'
 import type { Client } from '../server/client.ts'
 import type { Server } from '../server/server.ts'
+import { type Runnable, type Script, ScriptCache } from './cache.ts'
 import { isStale, ScriptCalls } from './call.ts'
 import { replyValue, type Target } from './from-lua.ts'
 import { Interpreter, type Outcome, RunStopped, type ScriptError, type World } from './interpreter.ts'
@@ -20,33 +20,13 @@ import { type Lua, type Place, REGISTRY } from './lua.ts'
 import type { Pointer } from './lua-module.ts'
 import { type Outside, raiseError, readRegistration, redisTables } from './redis-api.ts'
 import { REPLICATE_ALL, type Run, type ScriptFlag } from './run.ts'
-import { readScript } from './shebang.ts'
 import { standardLibraries } from './standard.ts'
-
-/** What is run: a script, or a function. */
-interface Runnable {
-  readonly world: World
-  /** The SHA1 of a script. */
-  readonly name: string
-  /** Undefined: it has no shebang. */
-  readonly flags: readonly ScriptFlag[] | undefined
-  readonly reference: number
-}
-
-/** A script of the cache. */
-export interface Script extends Runnable {
-  readonly body: Buffer
-  /** The interpreter that has compiled it: `reference` is one of its. */
-  interpreter: Interpreter
-  reference: number
-}
 
 /** How long a slice of a run that was put aside is, in microseconds: other clients wait no longer than that. */
 const SLICE = 10_000
 /** FUNCTION LOAD may take so long. */
 const LOAD_LIMIT = 500_000
 
-const NO_SCRIPT = new ClientError('NOSCRIPT No matching script. Please use EVAL.')
 const NOT_BUSY = new ClientError('NOTBUSY No scripts in execution right now.')
 const BUSY_EVAL = new ClientError(
   'BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.',
@@ -68,15 +48,13 @@ const STUCK =
 export class Scripting {
   /** A script is put aside: most commands are refused. The one thing the dispatcher looks at. */
   busy = false
+  readonly cache = new ScriptCache(() => this.#ready())
   readonly libraries: Libraries
   readonly #server: Server
   readonly #calls: ScriptCalls
   /** Where results go; used again from run to run. */
   readonly #target: { reply: Reply; resp3: boolean } & Target
   #answered: Client
-  readonly #bySha = new Map<string, Script>()
-  /** By its text, one character a byte. */
-  readonly #byText = new Map<string, Script>()
   #interpreter: Interpreter | undefined
   #run: Run | undefined
   /** While a library is loaded: takes its functions. */
@@ -108,55 +86,9 @@ export class Scripting {
     )
   }
 
-  /** Cached scripts. */
-  get count(): number {
-    return this.#bySha.size
-  }
-
   /** Bytes in use by Lua. */
   get memory(): number {
     return this.#interpreter?.lua.used ?? 0
-  }
-
-  /** Of their texts. */
-  get scriptBytes(): number {
-    let sum = 0
-    for (const { body } of this.#bySha.values()) sum += body.length
-    return sum
-  }
-
-  /** Whether a script of that SHA1 (lowercase) is cached. */
-  has(sha: string): boolean {
-    return this.#bySha.has(sha)
-  }
-
-  /** The cached script of this text, compiled if it is new. Throws a ClientError when it does not compile. */
-  script(argv: Argv, index: number): Script {
-    const text = argv.text(index)
-    const known = this.#byText.get(text)
-    if (known !== undefined) return this.#compiled(known)
-    const body = argv.own(index)
-    const name = createHash('sha1').update(body).digest('hex')
-    const { flags } = readScript(body)
-    const interpreter = this.#ready()
-    const reference = this.#compile(interpreter, body)
-    const script: Script = { world: 'eval', name, flags, reference, body, interpreter }
-    this.#bySha.set(name, script)
-    this.#byText.set(text, script)
-    return script
-  }
-
-  /** Throws NOSCRIPT. */
-  scriptBySha(sha: string): Script {
-    const script = this.#bySha.get(sha)
-    if (script === undefined) throw NO_SCRIPT
-    return this.#compiled(script)
-  }
-
-  flush(): void {
-    for (const { interpreter, reference } of this.#bySha.values()) interpreter.forget(reference)
-    this.#bySha.clear()
-    this.#byText.clear()
   }
 
   /** EVAL: keys from argument `keysAt` on, as many as `keyCount`; then the other arguments. */
@@ -401,22 +333,6 @@ export class Scripting {
       log: (level, text) => server.log.at(level, text),
       registerFunction: (lua, L) => this.#register(lua, L),
     }
-  }
-
-  #compile(interpreter: Interpreter, body: Buffer): number {
-    const compiled = interpreter.compile('eval', readScript(body).code)
-    if ('error' in compiled) throw fail(`Error compiling script (new function): ${compiled.error}`)
-    return compiled.reference
-  }
-
-  /** In an interpreter that is newer than the script, it is compiled once more. */
-  #compiled(script: Script): Script {
-    const interpreter = this.#ready()
-    if (script.interpreter !== interpreter) {
-      script.reference = this.#compile(interpreter, script.body)
-      script.interpreter = interpreter
-    }
-    return script
   }
 
   /** Every ten thousand instructions: has it been long enough? */

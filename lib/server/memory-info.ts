@@ -61,7 +61,8 @@ export function memoryRows(server: Server): Rows {
   const { maxmemory, maxmemoryPolicy } = server.config.values
   const m = memoryFigures(server)
   const dataset = m.used - m.overhead
-  const { memory: vm, scriptBytes: scripts } = server.scripting
+  const { memory: vm, cache } = server.scripting
+  const scripts = cache.bytes
   const functions = server.keyspace.libraries.reduce((sum, { length }) => sum + length, 0)
   return [
     ['used_memory', m.used],
@@ -84,7 +85,7 @@ export function memoryRows(server: Server): Rows {
     ['used_memory_vm_eval', vm],
     ['used_memory_lua_human', human(vm)],
     ['used_memory_scripts_eval', scripts],
-    ['number_of_cached_scripts', server.scripting.count],
+    ['number_of_cached_scripts', server.scripting.cache.count],
     ['number_of_functions', server.scripting.libraries.functionCount],
     ['number_of_libraries', server.scripting.libraries.count],
     // One interpreter serves scripts and functions.

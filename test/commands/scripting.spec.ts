@@ -247,7 +247,7 @@ describe('scripting', () => {
     const sha = String(client.call('SCRIPT', 'LOAD', 'return ARGV[1]'))
     assert.equal(client.outcome('EVAL', 'return ARGV[1]', 0, 'x'), 'x')
     assert.equal(client.outcome('EVALSHA', sha.toUpperCase(), 0, 'y'), 'y')
-    assert.equal(inner.server.scripting.count, 1)
+    assert.equal(inner.server.scripting.cache.count, 1)
   })
 
   it('serves clients that wait for a key only when the script is over', () => {
