@@ -9,6 +9,7 @@ import Table from 'cli-table3'
 import { decode, encode, isRefusal } from '../bus/codec.ts'
 import { NODE_FLAGS } from '../bus/layout.ts'
 import type { GossipEntry, Message } from '../bus/message.ts'
+import { writeSection } from '../bus/section.ts'
 import { type Cluster, type ClusterNode, createNode } from '../bus/state.ts'
 import { step } from '../bus/step.ts'
 import { addNode } from '../bus/table.ts'
@@ -59,7 +60,7 @@ function mentioning(c: Cluster, sender: ClusterNode, count: number): Message {
       ...{ pingSentSec: 0, pongReceivedSec: 0, flags: NODE_FLAGS.primary, otherPort: 0 },
     }),
   )
-  return messageFrom(c, sender, { type: 'pong', gossip, extensions: [] })
+  return messageFrom(c, sender, { type: 'pong', gossip: writeSection(gossip), extensions: [] })
 }
 
 const { c, sender } = scene()

@@ -12,6 +12,7 @@ import { ask, type Client, connect } from '../test/support/client.ts'
 import { type Cluster, keyIn, roleOf, settled, startCluster } from '../test/support/cluster.ts'
 import { eventually, sleep } from '../test/support/eventually.ts'
 import { type Kind, type Server, stopEverything } from '../test/support/process.ts'
+import { median } from './support/median.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -150,8 +151,6 @@ async function run(name: string): Promise<string[]> {
   ]
   return [name, ...cells.map((ms) => ms.toFixed(0)), String(lost)]
 }
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
 
 const table = new Table({
   head: ['cluster', 'killed: median ms', 'longest ms', 'median beyond node timeout', 'asked: median ms', 'lost writes'],

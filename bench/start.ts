@@ -10,6 +10,7 @@ import { ask, fields } from '../test/support/client.ts'
 import { eventually } from '../test/support/eventually.ts'
 import { type Server, startServer } from '../test/support/process.ts'
 import { fill } from './support/filling.ts'
+import { median } from './support/median.ts'
 import { run } from './support/run.ts'
 
 const { values: options } = parseArgs({
@@ -62,8 +63,6 @@ async function startOnce(server: Server): Promise<number> {
   await server.kill('SIGKILL')
   return seconds
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
 
 await run(async () => {
   const [ours, theirs] = [await filled('rookery'), await filled('redis')]

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { Connection } from '../lib/client/connection.ts'
+import { median } from './support/median.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -112,8 +113,6 @@ function load(contender: Contender, test: string, pipeline: number, requests: nu
   if (rate === undefined) throw new Error(`redis-benchmark printed no rate for ${test}: ${out.slice(-200)}`)
   return { micros: (cpuMicros(pid) - before) / requests, perSecond: Number(rate[1]) }
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
 
 function compare(ours: Contender, redis: Contender, test: string, pipeline: number): string[] {
   const requests = Number(options.requests) * (pipeline === 1 ? 0.5 : pipeline < 50 ? 2 : 4)
