@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { parseInt64, parseInteger } from '../../lib/base/bytes.ts'
 import { globMatch } from '../../lib/base/glob.ts'
 import { logLine } from '../../lib/base/log.ts'
-import { seededRandom } from '../../lib/base/random.ts'
+import { seededRandom, systemRandom } from '../../lib/base/random.ts'
 import { crc16, slotOf } from '../../lib/base/slot.ts'
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
@@ -93,6 +93,12 @@ describe('log lines', () => {
 })
 
 describe('seeded randomness', () => {
+  it('R45: names nodes by 40 hexadecimal characters, none twice in 10,000', () => {
+    const names = new Set(Array.from({ length: 10_000 }, () => systemRandom.hex(40)))
+    assert.equal(names.size, 10_000)
+    for (const name of names) assert.match(name, /^[0-9a-f]{40}$/)
+  })
+
   it('repeats itself for a seed and differs between seeds', () => {
     const draw = (seed: number): string => seededRandom(seed).hex(40)
     assert.equal(draw(7), draw(7))
