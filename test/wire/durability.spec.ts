@@ -82,7 +82,7 @@ describe('a node that is killed', function () {
   })
 
   it('drops segments that a checkpoint has made unnecessary', async () => {
-    const server = await ours({ ...APPEND, 'repl-backlog-size': '16kb' })
+    const server = await ours({ ...APPEND, 'repl-backlog-size': '16kb', 'auto-aof-rewrite-percentage': '0' })
     const client = await connect(server.port)
     const value = 'x'.repeat(1000)
     for (let i = 0; i < 300; i++) await client.call('SET', `k${i % 10}`, value)
