@@ -11,6 +11,7 @@ import { redisCli } from '../support/cli.ts'
 import { ask, closeClients } from '../support/client.ts'
 import { keyIn, type NodeLine, nodeLines, slotCount } from '../support/cluster.ts'
 import { eventually, sleep } from '../support/eventually.ts'
+import { LIBRARIES } from '../support/libraries.ts'
 import { freePorts } from '../support/ports.ts'
 
 const BIN = fileURLToPath(new URL('../../lib/bin.js', import.meta.url))
@@ -74,12 +75,16 @@ describe('rookery up', function () {
     assert.match(first.output(), new RegExp(`redis-cli -c -p ${first.port}\\n`))
     const lines = await nodeLines(first.port)
     assertShown(lines, first.output())
-    await redisCli(['-c', '-p', first.port, 'SET', 'kept', 'value'])
+    const client = await LIBRARIES[0]!.open(first.port)
+    await client.set('kept', 'value')
+    client.close()
     assert.equal(await interrupt(first), 0)
 
     const again = await ready([], first)
     assert.deepEqual(shapeOf(await nodeLines(again.port)), shapeOf(lines))
-    assert.equal((await redisCli(['-c', '-p', again.port, 'GET', 'kept'])).output.trim(), 'value')
+    const another = await LIBRARIES[0]!.open(again.port)
+    assert.equal(await another.get('kept'), 'value')
+    another.close()
     assert.equal(await interrupt(again, 'SIGTERM'), 0)
 
     const other = await up(['--replicas', 0], first)

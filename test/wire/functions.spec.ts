@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { ask, outcome } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Kind, type Server, startServer, stopEverything } from '../support/process.ts'
+import { describeBeside } from '../support/tools.ts'
 
 const LIMIT_MS = 10_000
 
@@ -11,7 +12,7 @@ const library = (name: string): string =>
 
 const called = (server: Server, name: string): Promise<unknown> => outcome(server.port, 'FCALL', name, '0')
 
-describe('function libraries', function () {
+describeBeside('function libraries', function () {
   this.timeout(60_000)
   after(stopEverything)
 
