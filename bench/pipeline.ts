@@ -40,6 +40,7 @@ const TESTS: Readonly<Record<string, () => string[]>> = {
   rpush: () => ['RPUSH', 'mylist', VALUE],
   lpop: () => ['LPOP', 'mylist'],
   rpop: () => ['RPOP', 'mylist'],
+  lrange: () => ['LRANGE', 'mylist', '0', '99'],
   sadd: () => ['SADD', 'myset', `element:${drawn()}`],
   hset: () => ['HSET', 'myhash', `element:${drawn()}`, VALUE],
   spop: () => ['SPOP', 'myset'],

@@ -6,6 +6,8 @@ import { CLOCK_MASK, type Clock, Entries, type View } from './entries.ts'
 import type { Reason } from './evict.ts'
 import type { Keyspace, Touch } from './keyspace.ts'
 import { END, type Position, positionOf } from './table.ts'
+import { TimedHashes } from './timed-hashes.ts'
+import type { HashValue } from './types/hash.ts'
 import type { Value } from './value.ts'
 
 export type KeepTtl = 'keepTtl'
@@ -29,6 +31,7 @@ export class Database {
   #entries = new Entries()
   /** Undefined: nobody knows. */
   #changes: Changes | undefined
+  #timedHashes = new TimedHashes()
   /** Where `sweep` goes on: it has seen the places from here up. */
   #sweptTo = 0
 
@@ -132,6 +135,7 @@ export class Database {
   write(key: Key, value: Value, expireAt: number | KeepTtl): void {
     const old = this.#toOverwrite(key)
     this.#entries.put(key, old, value, this.#deadline(old, expireAt), this.#clockFor(old))
+    if (value.type === 'hash' && value.deadlines !== undefined) this.noteDeadlines(key)
     this.#changed(key, 1, old === 0 ? 'created' : 'changed')
   }
 
@@ -143,7 +147,7 @@ export class Database {
   }
 
   /** The value of a key, got by `readForWrite` or `edit`, was changed in place: `count` changes. */
-  changed(key: Key, count = 1, what: 'created' | 'changed' | 'joined' = 'changed'): void {
+  changed(key: Key, count = 1, what: 'created' | 'changed' | 'joined' | 'thinned' = 'changed'): void {
     const at = this.#entries.find(key)
     if (at !== 0) this.#entries.settle(key, at)
     this.#changed(key, count, what)
@@ -200,6 +204,68 @@ export class Database {
     if (at !== 0 && lfu !== undefined) this.#entries.access(at, lfu.known(now, counter))
   }
 
+  // --- fields with deadlines -------------------------------------------------------------------------------------------
+
+  /** Hashes that have fields with deadlines: no fewer, perhaps. */
+  get timedHashes(): number {
+    return this.#timedHashes.size
+  }
+
+  /** Fields of a hash have been given deadlines. */
+  noteDeadlines(key: Key): void {
+    this.#timedHashes.add(key.text())
+  }
+
+  /** A hash as a command is to see it, without fields whose time has come; undefined: nothing is left of it. On a replica they are only
+   *  hidden, and from a command that writes (`toWrite`) not even that. */
+  living(key: Key, hash: HashValue, toWrite: boolean): HashValue | undefined {
+    const { expiry, now } = this.keyspace
+    if (expiry === 'ignore' || hash.deadlines?.mayBeDue(now) !== true) return hash
+    if (expiry === 'remove') {
+      this.#expireFields(key, hash)
+      return hash.size === 0 ? undefined : hash
+    }
+    if (toWrite) return hash
+    const copy = hash.copy()
+    copy.expire(now)
+    return copy.size === 0 ? undefined : copy
+  }
+
+  /** Looks at up to `most` hashes that have fields with deadlines, going on where the last sweep ended, and removes the fields whose
+   *  time has come: returns of how many hashes. */
+  sweepFields(most: number): number {
+    let changed = 0
+    for (let left = Math.min(most, this.#timedHashes.size); left > 0; left--) {
+      const name = this.#timedHashes.next()
+      if (name !== undefined && this.#sweepHash(keyFromText(name))) changed++
+    }
+    return changed
+  }
+
+  #sweepHash(key: Key): boolean {
+    const at = this.#live(key)
+    const value = at === 0 || this.#entries.view(at, false).type !== 'hash' ? undefined : this.#entries.value(at)
+    if (value?.type !== 'hash' || value.deadlines === undefined) {
+      this.#timedHashes.delete(key.text())
+      return false
+    }
+    return value.deadlines.mayBeDue(this.keyspace.now) && this.#expireFields(key, value)
+  }
+
+  /** Not a change of the data that anybody is to repeat: replicas are told of each field. */
+  #expireFields(key: Key, hash: HashValue): boolean {
+    const { hooks, now } = this.keyspace
+    const at = this.#entries.find(key)
+    this.#entries.change(key, at)
+    const fields = hash.expire(now)
+    if (fields.length === 0) return false
+    if (hash.size === 0) this.#drop(key, at)
+    else this.#entries.settle(key, at)
+    hooks.touched(this.index, key, hash.size === 0 ? 'emptied' : 'lapsed')
+    hooks.fieldsExpired?.(this.index, key, fields)
+    return true
+  }
+
   // --- eviction (store/evict.ts) ---------------------------------------------------------------------------------------
 
   /** Adds `most` keys drawn at random to `found`, or of those with a deadline; there must be as many. Good until the next change. */
@@ -240,6 +306,7 @@ export class Database {
     const old = this.#entries
     if (old.size === 0) return 0
     this.#entries = new Entries()
+    this.#timedHashes = new TimedHashes()
     this.#changes = undefined
     this.#tellOfAll(old)
     old.retire()
@@ -253,6 +320,9 @@ export class Database {
     const theirs = other.#entries
     this.#entries = theirs
     other.#entries = mine
+    const timed = this.#timedHashes
+    this.#timedHashes = other.#timedHashes
+    other.#timedHashes = timed
     this.#changes = undefined
     other.#changes = undefined
     this.#tellOfAll(mine)

@@ -24,6 +24,11 @@ export function activeExpireCycle(
   for (let i = 0; i < databases.length; i++) {
     const db = databases[keyspace.sweepFrom]!
     keyspace.sweepFrom = (keyspace.sweepFrom + 1) % databases.length
+    for (let pays = db.timedHashes > 0; pays; ) {
+      const sampled = Math.min(SAMPLE, db.timedHashes)
+      pays = db.sweepFields(SAMPLE) > sampled * WORTHWHILE
+      if (micros() >= deadline) return total
+    }
     for (let pays = true; pays && db.expiring > 0; ) {
       const sampled = Math.min(SAMPLE, db.expiring)
       const removed = db.sweep(SAMPLE)

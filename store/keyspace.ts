@@ -10,9 +10,21 @@ import type { Frequency } from './frequency.ts'
 
 export type { Database, KeepTtl } from './database.ts'
 
-/** What has become of a key. `joined`: its stream has a new consumer. `replaced`: with all of its database, by a flush or a swap. `missed`: a read did not find it; only told
+/** What has become of a key. `joined`: its stream has a new consumer. `thinned`: fields of a hash were removed by a command that is not
+ *  known for it. `lapsed`: fields of a hash were removed because their time had come; `emptied`: and with the last of them the key. `replaced`: with all of its database, by a flush or a swap. `missed`: a read did not find it; only told
  *  of while `tellMisses` is set. */
-export type Touch = 'created' | 'changed' | 'joined' | 'removed' | 'expired' | 'evicted' | 'replaced' | 'missed'
+export type Touch =
+  | 'created'
+  | 'changed'
+  | 'joined'
+  | 'thinned'
+  | 'lapsed'
+  | 'emptied'
+  | 'removed'
+  | 'expired'
+  | 'evicted'
+  | 'replaced'
+  | 'missed'
 
 /** What the keyspace tells the node around it. Keys are borrowed. */
 export interface KeyspaceHooks {
@@ -20,6 +32,8 @@ export interface KeyspaceHooks {
   touched(db: number, key: Key, what: Touch): void
   /** A key was removed because its time had come, or because memory was short: replicas must be told (DEL). Called after the removal. */
   expired(db: number, key: Key): void
+  /** Fields (latin1) of a hash were removed because their time had come: replicas must be told (HDEL). */
+  fieldsExpired?(db: number, key: Key, fields: readonly string[]): void
   /** All keys of all databases were exchanged for others, which nobody is told one by one. */
   exchanged?(): void
   /** The keys (latin1) of which somebody wants to hear when all keys of a database change at once: `touched` is called for those of

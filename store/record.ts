@@ -11,6 +11,7 @@ import { dumpValue, loadDump } from './rdb/dump.ts'
 import { RdbError } from './rdb/source.ts'
 import type { Limits } from './rdb/types.ts'
 import type { SegmentHead } from './segments.ts'
+import { FieldDeadlines } from './types/field-deadlines.ts'
 import type { Value } from './value.ts'
 
 /** Bytes as LevelDB gets them: latin1. */
@@ -106,6 +107,7 @@ export function encodeValue(value: Value, expireAt: number): RecordText {
   const bytes = value.type === 'string' ? value.bytes : dumpValue(value, false)
   out.uint32(tag(3, 2)).bytes(bytes)
   if (value.type === 'string') out.uint32(tag(4, 0)).uint32(crc16(bytes, 0, bytes.length))
+  if (value.type === 'hash' && value.deadlines !== undefined) out.uint32(tag(5, 2)).bytes(value.deadlines.encode())
   return textOf(out)
 }
 
@@ -120,6 +122,8 @@ export class RecordReader {
   bytes: Buffer = scratch
   start = 0
   end = 0
+  /** Of a hash's fields; copied. */
+  #deadlines: Buffer | undefined
   #type = 0
   readonly #from = protobuf.Reader.create(scratch)
 
@@ -151,6 +155,8 @@ export class RecordReader {
     if (this.isString) return { type: 'string', bytes, raw: false }
     try {
       const value = loadDump(bytes, limits)
+      if (value.type === 'hash' && this.#deadlines !== undefined)
+        value.deadlines = FieldDeadlines.decode(this.#deadlines)
       if (value.type === TYPES[this.#type]) return value
     } catch (cause) {
       if (!(cause instanceof RdbError)) throw cause
@@ -166,6 +172,7 @@ export class RecordReader {
     this.#type = 0
     this.expireAt = 0
     this.start = this.end = 0
+    this.#deadlines = undefined
     let check: number | undefined
     while (from.pos < from.len) {
       const field = from.uint32()
@@ -176,6 +183,7 @@ export class RecordReader {
         this.start = from.pos
         this.end = from.skip(size).pos
       } else if (field === tag(4, 0)) check = from.uint32()
+      else if (field === tag(5, 2)) this.#deadlines = Buffer.from(from.bytes())
       else from.skipType(field & 7)
     }
     if (this.isString && check !== crc16(bytes, this.start, this.end)) throw new RecordError('wrong checksum')

@@ -3,6 +3,8 @@
 
 const CHUNK_BITS = 12
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1
+/** The first chunk begins with this, and doubles: most lists are short. */
+const FIRST = 16
 
 export class Roll {
   readonly #chunks: Int32Array[] = []
@@ -11,9 +13,17 @@ export class Roll {
   /** Adds an address; returns its place. */
   add(at: number): number {
     const place = this.size++
-    if (place >>> CHUNK_BITS === this.#chunks.length) this.#chunks.push(new Int32Array(1 << CHUNK_BITS))
+    if (place >>> CHUNK_BITS === this.#chunks.length)
+      this.#chunks.push(new Int32Array(place === 0 ? FIRST : 1 << CHUNK_BITS))
+    else if (place === this.#chunks[0]!.length && place <= CHUNK_MASK) this.#enlargeFirst()
     this.#chunks[place >>> CHUNK_BITS]![place & CHUNK_MASK] = at
     return place
+  }
+
+  #enlargeFirst(): void {
+    const first = this.#chunks[0]!
+    this.#chunks[0] = new Int32Array(first.length * 2)
+    this.#chunks[0].set(first)
   }
 
   /** The address at a place below `size`. */

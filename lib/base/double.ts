@@ -18,6 +18,24 @@ export function readDouble(text: string): number | undefined {
   return sign === '-' ? -size : size
 }
 
+/** As many decimal digits are an integer that a double holds exactly. */
+const EXACT_DIGITS = 15
+
+/** What `readDouble` makes of bytes[start, end) when they are but few digits, after a minus perhaps, as most scores are: no text is
+ *  made of them. Undefined for anything else. */
+export function parseDigits(bytes: Uint8Array, start: number, end: number): number | undefined {
+  const isNegative = bytes[start] === 0x2d
+  const first = isNegative ? start + 1 : start
+  if (first >= end || end - first > EXACT_DIGITS) return undefined
+  let value = 0
+  for (let i = first; i < end; i++) {
+    const digit = bytes[i]! - 0x30
+    if (digit < 0 || digit > 9) return undefined
+    value = value * 10 + digit
+  }
+  return isNegative ? -value : value
+}
+
 /** As `readDouble`; a number beyond the range of doubles is undefined too. */
 export function parseDouble(text: string): number | undefined {
   const value = readDouble(text)

@@ -3,7 +3,7 @@ import { globMatch } from '../base/glob.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { type ArgumentDoc, type Command, firstKey } from './define.ts'
-import { KEY } from './docs.ts'
+import { KEY, option } from './docs.ts'
 import { readCursor, readOptions } from './scan.ts'
 
 /** A value that is walked in steps: 0 begins and 0 ends. */
@@ -33,19 +33,19 @@ export const elementScan = (
   complexity:
     'O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..',
   tips: ['nondeterministic_output'],
-  arguments: ARGUMENTS,
+  arguments: row.name === 'hscan' ? [...ARGUMENTS, option('NOVALUES', '7.4.0')] : ARGUMENTS,
   run(call, argv) {
     const cursor = readCursor(argv.text(2))
     const value = find(call, argv)
     // What is wrong with the options nobody says of a key that is not there.
     if (value === undefined) return replyStep(call, 0, [])
-    const { pattern, count } = readOptions(argv, 3, false)
+    const { pattern, count, noValues } = readOptions(argv, 3, row.name === 'hscan' ? 'hscan' : 'other')
     const { next, elements } = value.scan(cursor, count)
     const matches = (i: number): boolean => pattern === undefined || globMatch(pattern, elements[i - (i % width)]!)
     replyStep(
       call,
       next,
-      elements.filter((_, i) => matches(i)),
+      elements.filter((_, i) => matches(i) && !(noValues && i % width === 1)),
     )
   },
 })

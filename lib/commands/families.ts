@@ -16,6 +16,7 @@ import { genericCommands } from './generic.ts'
 import { geoCommands } from './geo.ts'
 import { geoSearchCommands } from './geo-search.ts'
 import { hashCommands } from './hash.ts'
+import { hashExpiryCommands } from './hash-expiry.ts'
 import { hyperloglogCommands } from './hyperloglog.ts'
 import { latencyCommands } from './latency.ts'
 import { listCommands } from './list.ts'
@@ -61,6 +62,7 @@ export const FAMILIES: readonly (readonly Command[])[] = [
   geoCommands,
   geoSearchCommands,
   hashCommands,
+  hashExpiryCommands,
   latencyCommands,
   listCommands,
   listMoveCommands,

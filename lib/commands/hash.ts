@@ -1,10 +1,10 @@
 /** Hashes: fields with their values. */
 import { HashValue } from '../../store/types/hash.ts'
 import { integerBytes } from '../../store/types/string.ts'
-import type { Value } from '../../store/value.ts'
 import { INFINITE } from '../base/extended.ts'
 import type { Key } from '../base/key.ts'
-import { fail, SYNTAX, WRONG_TYPE, wrongArity } from '../errors.ts'
+import { fail, SYNTAX, wrongArity } from '../errors.ts'
+import { deadlinesCommand } from '../replication/hash-deadlines.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { INT64_MAX, int64, integerWithin } from './args.ts'
@@ -13,6 +13,7 @@ import { type ArgumentDoc, type Command, family, firstKey } from './define.ts'
 import { KEY, option, VALUE } from './docs.ts'
 import { draw, drawCount, drawnOf } from './draw.ts'
 import { elementScan } from './element-scan.ts'
+import { hashAt } from './hash-expiry.ts'
 
 const FIELD: ArgumentDoc = { name: 'field', type: 'string' }
 const FIELDS: ArgumentDoc = { ...FIELD, multiple: true }
@@ -199,7 +200,7 @@ export const hashCommands = family(
     complexity: 'O(1)',
     arguments: [KEY, FIELD, VALUE],
     run(call, argv) {
-      const old = asHash(call.db.readForWrite(argv.key(1)))
+      const old = writableHash(call, argv)
       if (old !== undefined && old.find(argv.key(2)) >= 0) return call.reply.integer(0)
       call.reply.integer(setPairs(call, argv))
     },
@@ -222,14 +223,14 @@ export const hashCommands = family(
   listing('hvals', 'Get all the values in a hash', false, true),
 )
 
-function asHash(value: Value | undefined): HashValue | undefined {
-  if (value === undefined || value.type === 'hash') return value
-  throw WRONG_TYPE
+/** The hash at argument 1, counted as an access. Throws WRONG_TYPE. */
+function readHash(call: Call, argv: Argv): HashValue | undefined {
+  return hashAt(call, argv.key(1), 'read')
 }
 
-/** The hash at argument 1, counted as an access. Throws WRONG_TYPE. */
-function readHash({ db }: Call, argv: Argv): HashValue | undefined {
-  return asHash(db.read(argv.key(1)))
+/** As `readHash`, for a command that will write. */
+function writableHash(call: Call, argv: Argv): HashValue | undefined {
+  return hashAt(call, argv.key(1), 'write')
 }
 
 function replyValue({ reply }: Call, value: HashValue | undefined, field: Key): void {
@@ -243,7 +244,7 @@ function setPairs(call: Call, argv: Argv): number {
   if (argv.count % 2 !== 0) throw wrongArity(call.entry.fullName)
   const { db, server } = call
   const key = argv.key(1)
-  const old = asHash(db.readForWrite(key))
+  const old = writableHash(call, argv)
   const value = old ?? new HashValue()
   let added = 0
   for (let i = 2; i < argv.count; i += 2)
@@ -253,9 +254,10 @@ function setPairs(call: Call, argv: Argv): number {
   return added
 }
 
-function deleteFields({ db, reply }: Call, argv: Argv): void {
+function deleteFields(call: Call, argv: Argv): void {
+  const { db, reply } = call
   const key = argv.key(1)
-  const value = asHash(db.readForWrite(key))
+  const value = writableHash(call, argv)
   if (value === undefined) return reply.integer(0)
   let deleted = 0
   for (let i = 2; i < argv.count; i++) if (value.delete(argv.key(i))) deleted++
@@ -265,20 +267,24 @@ function deleteFields({ db, reply }: Call, argv: Argv): void {
 }
 
 /** The value of the field at argument 2. */
-function oldValue({ db }: Call, argv: Argv): Buffer | undefined {
-  const value = asHash(db.readForWrite(argv.key(1)))
+function oldValue(call: Call, argv: Argv): Buffer | undefined {
+  const value = writableHash(call, argv)
   const spot = value?.find(argv.key(2)) ?? -1
   return spot < 0 ? undefined : value?.value(spot)
 }
 
-/** Sets the field at argument 2. */
-function setField({ db, server }: Call, argv: Argv, bytes: Buffer): void {
+/** Changes the value of the field at argument 2, which keeps its deadline; gives that, 0 = none. */
+function setField(call: Call, argv: Argv, bytes: Buffer): number {
+  const { db, server } = call
   const key = argv.key(1)
-  const old = asHash(db.readForWrite(key))
+  const old = writableHash(call, argv)
   const value = old ?? new HashValue()
+  const deadline = value.deadlines === undefined ? 0 : value.deadlineOf(argv.key(2).text())
   value.set(argv.key(2), bytes, server.config.values)
+  if (deadline !== 0) value.setDeadline(argv.key(2).text(), deadline)
   if (old === undefined) db.write(key, value, 0)
   else db.changed(key)
+  return deadline
 }
 
 function incrementInteger(call: Call, argv: Argv): void {
@@ -293,8 +299,10 @@ function incrementFloat(call: Call, argv: Argv): void {
   const by = float(argv, 3)
   if (by === INFINITE) throw fail('value is NaN or Infinity')
   const sum = addFloat(oldValue(call, argv), by, NOT_FLOAT_VALUE)
-  setField(call, argv, sum)
-  call.propagate(['HSET', argv.own(1), argv.own(2), sum])
+  const deadline = setField(call, argv, sum)
+  const set = ['HSET', argv.own(1), argv.own(2), sum]
+  if (deadline === 0) call.propagate(set)
+  else call.propagate(set, deadlinesCommand(argv.own(1), [argv.own(2)], deadline))
   call.reply.bulk(sum)
 }
 

@@ -20,7 +20,7 @@ const COUNT: ArgumentDoc = { name: 'count', type: 'integer' }
 const RANGE: readonly ArgumentDoc[] = [KEY, { name: 'start', type: 'integer' }, { name: 'stop', type: 'integer' }]
 
 /** LPUSH, RPUSH and their forms for lists that exist. */
-const push = (name: string, side: Side, row: Pick<Command, 'since' | 'summary'>): Command =>
+const push = (name: string, side: Side, row: Pick<Command, 'since' | 'summary'>, mayCreate = true): Command =>
   list({
     name,
     arity: -3,
@@ -29,7 +29,7 @@ const push = (name: string, side: Side, row: Pick<Command, 'since' | 'summary'>)
     complexity:
       'O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.',
     arguments: [KEY, ELEMENTS],
-    run: (call, argv) => pushAll(call, argv, side, !name.endsWith('x')),
+    run: (call, argv) => pushAll(call, argv, side, mayCreate),
     ...row,
   })
 
@@ -97,7 +97,7 @@ export const listCommands = family(
     run: findPositions,
   }),
   push('lpush', 'left', { since: '1.0.0', summary: 'Prepend one or multiple elements to a list' }),
-  push('lpushx', 'left', { since: '2.2.0', summary: 'Prepend an element to a list, only if the list exists' }),
+  push('lpushx', 'left', { since: '2.2.0', summary: 'Prepend an element to a list, only if the list exists' }, false),
   list({
     name: 'lrange',
     arity: 4,
@@ -166,7 +166,7 @@ export const listCommands = family(
     run: trim,
   }),
   push('rpush', 'right', { since: '1.0.0', summary: 'Append one or multiple elements to a list' }),
-  push('rpushx', 'right', { since: '2.2.0', summary: 'Append an element to a list, only if the list exists' }),
+  push('rpushx', 'right', { since: '2.2.0', summary: 'Append an element to a list, only if the list exists' }, false),
 )
 
 /** The list at a key, counted as an access; undefined when missing. Throws WRONG_TYPE. */
@@ -201,7 +201,7 @@ function pushAll(call: Call, argv: Argv, side: Side, mayCreate: boolean): void {
   if (old === undefined && !mayCreate) return call.reply.integer(0)
   const value = old ?? new ListValue()
   const fill = fillOf(call)
-  for (let i = 2; i < argv.count; i++) value.push(side, fill, argv.buffer, argv.starts[i], argv.ends[i])
+  for (let i = 2; i < argv.count; i++) value.push(side, fill, argv.buffer, argv.starts[i], argv.ends[i], argv.data)
   addedTo(call, key, value, old === undefined, argv.count - 2)
   call.reply.integer(value.size)
 }

@@ -25,7 +25,7 @@ export const scan: Command = {
   ],
   run({ db, reply }, argv) {
     const cursor = readCursor(argv.text(1))
-    const options = readOptions(argv, 2, true)
+    const options = readOptions(argv, 2, 'scan')
     const { next, names } = db.scan(cursor, options.count)
     const found: Buffer[] = []
     for (const name of names) {
@@ -58,30 +58,39 @@ export function readCursor(text: string): number {
 
 const INVALID_CURSOR = fail('invalid cursor')
 
-/** What every SCAN can be asked for; TYPE by SCAN alone. */
+/** What every SCAN can be asked for; TYPE by SCAN alone, NOVALUES by HSCAN alone. */
 export interface ScanOptions {
   readonly pattern: Buffer | undefined
   readonly count: number
   /** Lowercase. */
   readonly type: string | undefined
+  /** Fields without their values. */
+  readonly noValues: boolean
 }
 
 const DEFAULT_COUNT = 10
 
 /** Reads the options from argument `from` on. */
-export function readOptions(argv: Argv, from: number, withType: boolean): ScanOptions {
+export function readOptions(argv: Argv, from: number, command: 'scan' | 'hscan' | 'other'): ScanOptions {
   let pattern: Buffer | undefined
   let count = DEFAULT_COUNT
   let type: string | undefined
+  let noValues = false
   for (let i = from; i < argv.count; i += 2) {
-    if (i + 1 >= argv.count) throw SYNTAX
     const name = argv.word(i)
+    if (name === 'novalues' && command === 'hscan') {
+      noValues = true
+      // It stands alone, where the others come with a value.
+      i--
+      continue
+    }
+    if (i + 1 >= argv.count) throw SYNTAX
     if (name === 'match') pattern = argv.own(i + 1)
-    else if (name === 'type' && withType) type = argv.word(i + 1)
+    else if (name === 'type' && command === 'scan') type = argv.word(i + 1)
     else if (name === 'count') {
       count = position(argv, i + 1)
       if (count < 1) throw SYNTAX
     } else throw SYNTAX
   }
-  return { pattern, count, type }
+  return { pattern, count, type, noValues }
 }

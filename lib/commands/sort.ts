@@ -195,11 +195,13 @@ function parsePattern(text: string): Pattern {
 function look(db: Database, pattern: Pattern, element: string): string | undefined {
   if (pattern === 'element') return element
   if (pattern === 'nothing') return undefined
-  const value = db.read(keyFromText(pattern.before + element + pattern.after))
+  const key = keyFromText(pattern.before + element + pattern.after)
+  const value = db.read(key)
   if (pattern.field === undefined) return value?.type === 'string' ? value.bytes.latin1Slice() : undefined
   if (value?.type !== 'hash') return undefined
-  const spot = value.find(keyFromText(pattern.field))
-  return spot < 0 ? undefined : value.value(spot).latin1Slice()
+  const hash = value.deadlines === undefined ? value : db.living(key, value, false)
+  const spot = hash?.find(keyFromText(pattern.field)) ?? -1
+  return hash === undefined || spot < 0 ? undefined : hash.value(spot).latin1Slice()
 }
 
 /** In the order they have; those of a set have none. Throws WRONG_TYPE for what has no elements to sort. */

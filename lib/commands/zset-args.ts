@@ -3,8 +3,7 @@ import type { Database } from '../../store/keyspace.ts'
 import { putText } from '../../store/types/names.ts'
 import type { Cut } from '../../store/types/ranked.ts'
 import { type Entry, ZSetValue } from '../../store/types/zset.ts'
-import { parseInteger } from '../base/bytes.ts'
-import { formatDouble, parseDouble, readDouble } from '../base/double.ts'
+import { formatDouble, parseDigits, parseDouble, readDouble } from '../base/double.ts'
 import type { Key } from '../base/key.ts'
 import { type ClientError, fail, NOT_FLOAT, WRONG_TYPE } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
@@ -47,7 +46,7 @@ export function storeMembers({ db, reply, server }: Call, key: Key, entries: rea
 
 /** A floating point number. Throws `error`. */
 export function double(argv: Argv, i: number, error: ClientError = NOT_FLOAT): number {
-  const value = parseInteger(argv.buffer, argv.starts[i], argv.ends[i]) ?? parseDouble(argv.text(i))
+  const value = parseDigits(argv.buffer, argv.starts[i]!, argv.ends[i]!) ?? parseDouble(argv.text(i))
   if (value === undefined) throw error
   return value
 }

@@ -96,7 +96,7 @@ export const zsetCommands = family(
     run({ db, reply }, argv) {
       const value = readZSet(db, argv.key(1))
       reply.array(argv.count - 2)
-      for (let i = 2; i < argv.count; i++) replyScore(reply, value?.score(argv.text(i)))
+      for (let i = 2; i < argv.count; i++) replyScore(reply, value?.score(argv.key(i)))
     },
   }),
   sortedSet({
@@ -134,7 +134,7 @@ export const zsetCommands = family(
       const key = argv.key(1)
       const value = zsetForWrite(call.db, key)
       let removed = 0
-      for (let i = 2; i < argv.count && value !== undefined; i++) if (value.remove(argv.text(i))) removed++
+      for (let i = 2; i < argv.count && value !== undefined; i++) if (value.remove(argv.key(i))) removed++
       if (value !== undefined && removed > 0) membersRemoved(call, key, value, removed)
       call.reply.integer(removed)
     },
@@ -158,7 +158,7 @@ export const zsetCommands = family(
     summary: 'Get the score associated with the given member in a sorted set',
     complexity: 'O(1)',
     arguments: [KEY, MEMBER],
-    run: ({ db, reply }, argv) => replyScore(reply, readZSet(db, argv.key(1))?.score(argv.text(2))),
+    run: ({ db, reply }, argv) => replyScore(reply, readZSet(db, argv.key(1))?.score(argv.key(2))),
   }),
 )
 
@@ -218,7 +218,7 @@ export function addMembers(call: Call, argv: Argv, { scores, membersAt, step }: 
   let result: number | undefined
   for (let i = 0; i < scores.length; i++) {
     const given = scores[i]!
-    const member = argv.text(membersAt + i * step)
+    const member = argv.key(membersAt + i * step)
     const old = value.score(member)
     const score = options.incr && old !== undefined ? old + given : given
     if (Number.isNaN(score)) throw NOT_A_NUMBER
@@ -250,7 +250,7 @@ function replyRank({ db, reply, entry }: Call, argv: Argv, fromTop: boolean): vo
   const withScore = argv.count === 4
   if (withScore && argv.word(3) !== 'withscore') throw SYNTAX
   const value = readZSet(db, argv.key(1))
-  const member = argv.text(2)
+  const member = argv.key(2)
   const place = value?.rank(member)
   if (value === undefined || place === undefined) return withScore ? reply.nilArray() : reply.nil()
   if (withScore) reply.array(2)

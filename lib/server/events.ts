@@ -33,7 +33,12 @@ export function eventsOf(touched: Touched, row: EventRow | undefined, raise: Rai
   if (what === 'expired') raise('x', 'expired', touched)
   else if (what === 'evicted') raise('e', 'evicted', touched)
   else if (what === 'missed') raise('m', 'keymiss', touched)
-  else if (what === 'joined') raise('t', 'xgroup-createconsumer', touched)
+  else if (what === 'thinned') raise('h', 'hdel', touched)
+  else if (what === 'lapsed') raise('h', 'hexpired', touched)
+  else if (what === 'emptied') {
+    raise('h', 'hexpired', touched)
+    raise('g', 'del', touched)
+  } else if (what === 'joined') raise('t', 'xgroup-createconsumer', touched)
   else if (what === 'replaced') return
   else {
     if (what === 'created') raise('n', 'new', touched)
@@ -81,6 +86,11 @@ const set: EventTeller = (all, argv, raise) => {
     eventsOf(touched, own('$', 'set'), raise)
     if (timed && isWrite(touched)) raise('g', 'expire', touched)
   }
+}
+
+/** A deadline in the past removes the fields instead, and with the last of them the key. */
+const fieldDeadlines: EventTeller = (all, _, raise) => {
+  for (const touched of all) eventsOf(touched, own('h', touched.what === 'removed' ? 'hdel' : 'hexpire'), raise)
 }
 
 /** A key that gets another name or database is new there before it is told that it moved. */
@@ -177,6 +187,8 @@ export const EVENTS: ReadonlyMap<string, EventRow | EventTeller> = new Map<strin
   // Hashes
   ...named('h', 'hset hincrby hincrbyfloat hdel'),
   ...each('hsetnx hmset', own('h', 'hset')),
+  ...named('h', 'hpersist'),
+  ...each('hexpire hpexpire hexpireat hpexpireat', fieldDeadlines),
 
   // Sorted sets
   ...each(

@@ -1,8 +1,10 @@
 /** An RDB file as it arrives: fed chunk by chunk, it gives the items as soon as they are whole. It stops at the end of the file,
  *  so that what comes behind it (the stream, the mark of a diskless transfer) is left to its reader. */
+import { FieldDeadlines } from '../types/field-deadlines.ts'
 import type { Value } from '../value.ts'
 import { type Decoding, EmptyValueError, RdbError, Source, UnsupportedTypeError } from './source.ts'
 import { DEFAULT_LIMITS, type Limits, readValue } from './types.ts'
+import { FIELD_DEADLINES } from './writer.ts'
 
 /** The newest version we read: 11, of Redis 7.2 and Valkey 8. */
 export const RDB_READ_VERSION = 11
@@ -37,7 +39,7 @@ export class RdbReader {
 
   /** `limits`: how far collections stay packed. */
   constructor(limits = DEFAULT_LIMITS) {
-    this.#context = { limits, db: 0, expireAt: 0, idleSeconds: undefined, skipped: 0 }
+    this.#context = { limits, db: 0, expireAt: 0, idleSeconds: undefined, deadlines: undefined, skipped: 0 }
     this.#items = readItems(this.#source, this.#context)
   }
 
@@ -75,6 +77,8 @@ interface Context {
   db: number
   expireAt: number
   idleSeconds: number | undefined
+  /** Of the fields of a hash. */
+  deadlines: FieldDeadlines | undefined
   skipped: number
 }
 
@@ -94,6 +98,7 @@ function* readItems(from: Source, context: Context): Generator<RdbItem | undefin
     else yield key
     context.expireAt = 0
     context.idleSeconds = undefined
+    context.deadlines = undefined
   }
   if (version >= FIRST_WITH_CHECKSUM) yield* verify(from)
 }
@@ -109,9 +114,10 @@ function* readVersion(from: Source): Decoding<number> {
 /** A key and its value; undefined when the value is empty. */
 function* readKey(from: Source, context: Context, code: number): Decoding<RdbKey | undefined> {
   const key = yield* from.string()
-  const { limits, db, expireAt, idleSeconds } = context
+  const { limits, db, expireAt, idleSeconds, deadlines } = context
   try {
     const value = yield* readValue(from, code, limits)
+    if (value.type === 'hash') value.deadlines = deadlines
     return { type: 'key', db, key, value, expireAt, idleSeconds }
   } catch (cause) {
     if (cause instanceof EmptyValueError) return undefined
@@ -167,8 +173,13 @@ function* sizes(from: Source, context: Context): Decoding<RdbItem> {
   return { type: 'sizes', db: context.db, keys, expires: yield* from.length() }
 }
 
-function* aux(from: Source): Decoding<RdbItem> {
+function* aux(from: Source, context: Context): Decoding<RdbItem | undefined> {
   const name = (yield* from.string()).toString('latin1')
+  if (name === FIELD_DEADLINES) {
+    context.deadlines = FieldDeadlines.decode(yield* from.string())
+    if (context.deadlines === undefined) throw new RdbError('the deadlines of hash fields are damaged')
+    return undefined
+  }
   return { type: 'aux', name, value: (yield* from.string()).toString('latin1') }
 }
 

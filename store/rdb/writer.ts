@@ -100,18 +100,25 @@ export class RdbWriter {
 
 function writeHead(out: Sink, { aux, libraries = [] }: RdbOptions): void {
   out.bytes(Buffer.from(`REDIS${String(RDB_VERSION).padStart(4, '0')}`, 'latin1'))
-  for (const [name, value] of aux) {
-    out.u8(AUX)
-    out.string(Buffer.from(name, 'latin1'))
-    out.string(Buffer.from(value, 'latin1'))
-  }
+  for (const [name, value] of aux) writeAux(out, name, Buffer.from(value, 'latin1'))
   for (const source of libraries) {
     out.u8(LIBRARY)
     out.string(source)
   }
 }
 
+/** Names the fact that stands before a hash: the deadlines of its fields. A real server passes over what it does not know, and version 10
+ *  has no other place for them. */
+export const FIELD_DEADLINES = 'rookery-hash-deadlines'
+
+function writeAux(out: Sink, name: string, value: Buffer): void {
+  out.u8(AUX)
+  out.string(Buffer.from(name, 'latin1'))
+  out.string(value)
+}
+
 function writeEntry(out: Sink, { key, value, expireAt }: RdbEntry): void {
+  if (value.type === 'hash' && value.deadlines !== undefined) writeAux(out, FIELD_DEADLINES, value.deadlines.encode())
   if (expireAt !== 0) {
     out.u8(EXPIRE_MILLIS)
     out.i64(expireAt)

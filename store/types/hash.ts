@@ -1,9 +1,11 @@
 /** Hashes: fields and their values. Small ones are one listpack (field, value, field ...) that is searched from the start. */
-import type { Key } from '../../lib/base/key.ts'
+import { type Key, keyFromText, keyOf } from '../../lib/base/key.ts'
+import { FieldDeadlines } from './field-deadlines.ts'
 import { type BulkSink, Listpack, PackedError } from './listpack.ts'
-import { Names, putText, scanStep } from './names.ts'
+import { Members } from './members.ts'
+import { scanStep } from './names.ts'
 import type { PackedBytes } from './packed-bytes.ts'
-import { BUFFER, TEXT } from './weight.ts'
+import { BUFFER } from './weight.ts'
 
 /** How far a hash stays packed: number of fields, and bytes of each field and value. Named as in the configuration. */
 export interface HashLimits {
@@ -14,21 +16,14 @@ export interface HashLimits {
 /** What Redis ships with: for data that comes without a configuration. */
 export const DEFAULT_HASH_LIMITS: HashLimits = { hashMaxListpackEntries: 512, hashMaxListpackValue: 64 }
 
-/** A hash beyond the limits: the value of the field at a place lies at the same place. Latin1 text takes a third of the memory
- *  that as many Buffers would. */
-interface Table {
-  readonly fields: Names
-  readonly values: string[]
-  /** Characters of all values. */
-  valueCharacters: number
-}
-
 /** A pair is named by its spot, a number that holds until a pair is set or deleted; -1 is no pair. */
 export class HashValue {
   readonly type = 'hash'
-  #form: Listpack | Table
+  #form: Listpack | Members
+  /** Undefined while no field has one. */
+  deadlines: FieldDeadlines | undefined = undefined
 
-  constructor(form: Listpack | Table = Listpack.empty()) {
+  constructor(form: Listpack | Members = Listpack.empty()) {
     this.#form = form
   }
 
@@ -45,12 +40,13 @@ export class HashValue {
   }
 
   get size(): number {
-    return this.#form instanceof Listpack ? this.#form.count / 2 : this.#form.values.length
+    return this.#form instanceof Listpack ? this.#form.count / 2 : this.#form.size
   }
 
   /** The name OBJECT ENCODING answers. */
   get encoding(): string {
-    return this.#form instanceof Listpack ? 'listpack' : 'hashtable'
+    if (!(this.#form instanceof Listpack)) return 'hashtable'
+    return this.deadlines === undefined ? 'listpack' : 'listpackex'
   }
 
   /** The listpack of a packed hash, as it is until it changes. */
@@ -58,34 +54,32 @@ export class HashValue {
     return this.#form instanceof Listpack ? this.#form.bytes : undefined
   }
 
-  /** The form of a packed hash. */
+  /** The form of a packed hash, of which it is all: there are no deadlines beside it. */
   get packed(): PackedBytes | undefined {
-    return this.#form instanceof Listpack ? this.#form : undefined
+    return this.#form instanceof Listpack && this.deadlines === undefined ? this.#form : undefined
   }
 
   /** Makes the bytes of a packed one its own (see PackedBytes). */
   detach(): void {
-    this.packed?.detach()
+    if (this.#form instanceof Listpack) this.#form.detach()
   }
 
   /** Bytes in memory, an estimate. */
   get weight(): number {
     const form = this.#form
-    if (form instanceof Listpack) return BUFFER + form.size
-    return form.fields.weight + form.values.length * TEXT + form.valueCharacters
+    return (form instanceof Listpack ? BUFFER + form.size : form.weight) + (this.deadlines?.weight ?? 0)
   }
 
   copy(): HashValue {
-    const form = this.#form
-    if (form instanceof Listpack) return new HashValue(form.copy())
-    const { fields, values, valueCharacters } = form
-    return new HashValue({ fields: fields.copy(), values: values.slice(), valueCharacters })
+    const copy = new HashValue(this.#form.copy())
+    copy.deadlines = this.deadlines?.copy()
+    return copy
   }
 
   /** The spot of a field. */
   find(field: Key): number {
     const form = this.#form
-    if (!(form instanceof Listpack)) return form.fields.place(field.text())
+    if (!(form instanceof Listpack)) return form.find(field)
     return form.find(field.bytes, field.start, field.end, form.first(), 2)
   }
 
@@ -102,38 +96,37 @@ export class HashValue {
   next(spot: number): number {
     const form = this.#form
     if (form instanceof Listpack) return form.next(form.next(spot))
-    return spot + 1 < form.values.length ? spot + 1 : -1
+    return spot + 1 < form.size ? spot + 1 : -1
   }
 
   /** A copy of the field. */
   field(spot: number): Buffer {
     const form = this.#form
-    return form instanceof Listpack ? form.get(spot) : Buffer.from(form.fields.at(spot), 'latin1')
+    return form instanceof Listpack ? form.get(spot) : form.own(spot)
   }
 
   /** A copy of the value. */
   value(spot: number): Buffer {
     const form = this.#form
-    return form instanceof Listpack ? form.get(form.next(spot)) : Buffer.from(form.values[spot]!, 'latin1')
+    return form instanceof Listpack ? form.get(form.next(spot)) : form.ownRest(spot)
   }
 
   /** Bytes of the value. */
   valueLength(spot: number): number {
     const form = this.#form
-    return form instanceof Listpack ? form.length(form.next(spot)) : form.values[spot]!.length
+    return form instanceof Listpack ? form.length(form.next(spot)) : form.restLength(spot)
   }
 
   /** Writes the field as a bulk string. */
   putField(spot: number, out: BulkSink): void {
-    if (this.#form instanceof Listpack) this.#form.put(spot, out)
-    else putText(this.#form.fields.at(spot), out)
+    this.#form.put(spot, out)
   }
 
   /** Writes the value as a bulk string. */
   putValue(spot: number, out: BulkSink): void {
     const form = this.#form
     if (form instanceof Listpack) form.put(form.next(spot), out)
-    else putText(form.values[spot]!, out)
+    else form.putRest(spot, out)
   }
 
   /** Copies of all fields and values. */
@@ -141,7 +134,7 @@ export class HashValue {
     for (let spot = this.first(); spot >= 0; spot = this.next(spot)) yield [this.field(spot), this.value(spot)]
   }
 
-  /** Sets a field to a copy of value[start, end); true when the field is new. */
+  /** Sets a field to a copy of value[start, end); true when the field is new. A deadline it had is gone. */
   set(field: Key, value: Buffer, limits: HashLimits, start = 0, end = value.length): boolean {
     const most = limits.hashMaxListpackValue
     if (this.#form instanceof Listpack && (field.length > most || end - start > most)) this.#unpack()
@@ -154,10 +147,13 @@ export class HashValue {
         form.append(value, start, end)
       }
       if (this.size > limits.hashMaxListpackEntries) this.#unpack()
-    } else if (spot >= 0) {
-      form.valueCharacters += end - start - form.values[spot]!.length
-      form.values[spot] = value.latin1Slice(start, end)
-    } else addPair(form, field.text(), value.latin1Slice(start, end))
+    } else {
+      // As good as always both come from one request.
+      const data = value === field.bytes ? field.data : undefined
+      if (spot >= 0) form.setRest(spot, value, start, end, data)
+      else form.add(field, value, start, end, data)
+    }
+    if (this.deadlines !== undefined) this.setDeadline(field.text(), 0)
     return spot < 0
   }
 
@@ -167,13 +163,34 @@ export class HashValue {
     if (spot < 0) return false
     const form = this.#form
     if (form instanceof Listpack) form.delete(spot, 2)
-    else {
-      form.fields.remove(spot)
-      form.valueCharacters -= form.values[spot]!.length
-      const last = form.values.pop()!
-      if (spot < form.values.length) form.values[spot] = last
-    }
+    else form.remove(spot)
+    if (this.deadlines !== undefined) this.setDeadline(field.text(), 0)
     return true
+  }
+
+  // --- deadlines -------------------------------------------------------------------------------------------------------
+
+  /** The deadline of a field (latin1), in Unix milliseconds; 0 = none. */
+  deadlineOf(field: string): number {
+    return this.deadlines === undefined ? 0 : this.deadlines.of(field)
+  }
+
+  /** Gives a field that is there a deadline, or with 0 takes it away. */
+  setDeadline(field: string, at: number): void {
+    if (at !== 0) {
+      this.deadlines ??= new FieldDeadlines()
+      this.deadlines.set(field, at)
+      return
+    }
+    this.deadlines?.delete(field)
+    if (this.deadlines?.size === 0) this.deadlines = undefined
+  }
+
+  /** Removes the fields whose time has come, and names them (latin1). */
+  expire(now: number): readonly string[] {
+    const due = this.deadlines?.due(now) ?? []
+    for (const field of due) this.delete(keyFromText(field))
+    return due
   }
 
   /** One step of HSCAN: about `count` pairs, field and value in turn, and the cursor to go on with. 0 begins and 0 ends. Every
@@ -187,15 +204,8 @@ export class HashValue {
   }
 
   #unpack(): void {
-    const table: Table = { fields: new Names(), values: [], valueCharacters: 0 }
-    for (const [field, value] of this) addPair(table, field.latin1Slice(), value.latin1Slice())
-    this.#form = table
+    const members = new Members()
+    for (const [field, value] of this) members.add(keyOf(field), value)
+    this.#form = members
   }
-}
-
-/** Adds a field that is not there yet. */
-function addPair(table: Table, field: string, value: string): void {
-  table.fields.add(field)
-  table.values.push(value)
-  table.valueCharacters += value.length
 }

@@ -98,14 +98,15 @@ export class ListValue {
     const place = this.#seek(index)
     for (let left = count; left > 0 && place !== undefined; left--) {
       place.chunk.pack.put(place.at, out)
-      if (!move(place, step)) return
+      if (left === 1 || !move(place, step)) return
     }
   }
 
-  /** Adds bytes[start, end). `fill`, here and below, is list-max-listpack-size: how large a chunk may grow. */
-  push(side: Side, fill: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
-    if (side === 'left') this.#insertBetween(undefined, this.#head, fill, bytes, start, end)
-    else this.#insertBetween(this.#tail, undefined, fill, bytes, start, end)
+  /** Adds bytes[start, end); faster when `data`, the memory behind them, is at hand. `fill`, here and below, is list-max-listpack-size:
+   *  how large a chunk may grow. */
+  push(side: Side, fill: number, bytes: Uint8Array, start = 0, end = bytes.length, data?: DataView): void {
+    if (side === 'left') this.#insertBetween(undefined, this.#head, fill, bytes, start, end, data)
+    else this.#insertBetween(this.#tail, undefined, fill, bytes, start, end, data)
   }
 
   /** Removes up to `count` elements from an end; returns how many there were. */
@@ -226,13 +227,18 @@ export class ListValue {
     bytes: Uint8Array,
     start = 0,
     end = bytes.length,
+    data?: DataView,
   ): void {
     const atEnd = left !== undefined && hasRoom(left.pack, end - start, fill)
     const atBeginning = !atEnd && right !== undefined && hasRoom(right.pack, end - start, fill)
-    const { pack } = atEnd ? left : atBeginning ? right : this.#link(Listpack.empty(this.#expected(fill)), left)
+    const { pack } = atEnd
+      ? left
+      : atBeginning
+        ? right
+        : this.#link(Listpack.empty(this.#expected(fill), left === undefined), left)
     const before = pack.size
-    if (atBeginning) pack.prepend(bytes, start, end)
-    else pack.append(bytes, start, end)
+    if (atBeginning) pack.prepend(bytes, start, end, data)
+    else pack.append(bytes, start, end, data)
     this.#bytes += pack.size - before
     this.#size++
   }

@@ -11,8 +11,14 @@ const LEAST = 256
 export const roomToGrow = (size: number): Buffer =>
   size <= SHORT_LIVED ? Buffer.allocUnsafe(Math.max(LEAST, size * 2)) : Buffer.allocUnsafeSlow(size + (size >> 2))
 
+/** A view of memory that is worth one: none of a buffer that is there for one command. */
+const dataBehind = (room: Buffer): DataView | undefined =>
+  room.length <= SHORT_LIVED ? undefined : new DataView(room.buffer, room.byteOffset, room.length)
+
 export abstract class PackedBytes {
   protected room: Buffer
+  /** The memory behind `room`, where a view of it is at hand. */
+  protected data: DataView | undefined
   /** Where in `room` the bytes begin, and where what may be written ends. */
   protected start: number
   protected limit: number
@@ -20,6 +26,7 @@ export abstract class PackedBytes {
 
   constructor(room: Buffer, start: number, limit: number) {
     this.room = room
+    this.data = dataBehind(room)
     this.start = start
     this.limit = limit
   }
@@ -32,6 +39,11 @@ export abstract class PackedBytes {
     return this.room.subarray(this.start, this.start + this.size)
   }
 
+  /** How many bytes before the first are free. */
+  protected get slack(): number {
+    return this.#isBorrowed ? 0 : this.start
+  }
+
   /** The bytes lie in memory that the store may take back. */
   get isBorrowed(): boolean {
     return this.#isBorrowed
@@ -40,6 +52,7 @@ export abstract class PackedBytes {
   /** Goes on with the same bytes where the store has put them: at `start`, with room up to `limit`. */
   moveTo(room: Buffer, start: number, limit: number): void {
     this.room = room
+    this.data = undefined
     this.start = start
     this.limit = limit
     this.#isBorrowed = true
@@ -51,9 +64,10 @@ export abstract class PackedBytes {
   }
 
   /** Goes on in a buffer of its own. */
-  protected settle(room: Buffer): void {
+  protected settle(room: Buffer, start = 0): void {
     this.room = room
-    this.start = 0
+    this.data = dataBehind(room)
+    this.start = start
     this.limit = room.length
     this.#isBorrowed = false
   }

@@ -1,9 +1,10 @@
-/** Sets of byte strings. Integers alone are an intset, few short strings a listpack, and all others names in a table. */
-import { type Key, keyFromText } from '../../lib/base/key.ts'
+/** Sets of byte strings. Integers alone are an intset, few short strings a listpack, and all others members in a table. */
+import type { Key } from '../../lib/base/key.ts'
 import { type Int64, Intset } from './intset.ts'
 import { Listpack, PackedError } from './listpack.ts'
 import { canonicalInteger } from './listpack-entry.ts'
-import { Names, scanStep } from './names.ts'
+import { Members } from './members.ts'
+import { keyOfText, scanStep } from './names.ts'
 import type { PackedBytes } from './packed-bytes.ts'
 import { BUFFER } from './weight.ts'
 
@@ -23,8 +24,7 @@ const MAX_PACKED_VALUE = 64
 /** A member as it arrives: a range of a request, or the latin1 text that comes out of another set. */
 export type Member = Key | string
 
-const textOf = (member: Member): string => (typeof member === 'string' ? member : member.text())
-const bytesOf = (member: Member): Key => (typeof member === 'string' ? keyFromText(member) : member)
+const bytesOf = (member: Member): Key => (typeof member === 'string' ? keyOfText(member) : member)
 
 function integerOf(member: Member): Int64 | undefined {
   const { bytes, start, end } = bytesOf(member)
@@ -33,9 +33,9 @@ function integerOf(member: Member): Int64 | undefined {
 
 export class SetValue {
   readonly type = 'set'
-  #form: Intset | Listpack | Names
+  #form: Intset | Listpack | Members
 
-  constructor(form: Intset | Listpack | Names = Intset.empty()) {
+  constructor(form: Intset | Listpack | Members = Intset.empty()) {
     this.#form = form
   }
 
@@ -48,7 +48,7 @@ export class SetValue {
   }
 
   get size(): number {
-    return this.#form instanceof Names ? this.#form.size : this.#form.count
+    return this.#form instanceof Members ? this.#form.size : this.#form.count
   }
 
   /** The name OBJECT ENCODING answers. */
@@ -58,12 +58,12 @@ export class SetValue {
 
   /** The intset, or the listpack when `encoding` is not intset, of a packed set, as it is until it changes. */
   get packedBytes(): Buffer | undefined {
-    return this.#form instanceof Names ? undefined : this.#form.bytes
+    return this.#form instanceof Members ? undefined : this.#form.bytes
   }
 
   /** The form of a packed set. */
   get packed(): PackedBytes | undefined {
-    return this.#form instanceof Names ? undefined : this.#form
+    return this.#form instanceof Members ? undefined : this.#form
   }
 
   /** Makes the bytes of a packed one its own (see PackedBytes). */
@@ -74,7 +74,7 @@ export class SetValue {
   /** Bytes in memory, an estimate. */
   get weight(): number {
     const form = this.#form
-    return form instanceof Names ? form.weight : BUFFER + form.size
+    return form instanceof Members ? form.weight : BUFFER + form.size
   }
 
   copy(): SetValue {
@@ -84,7 +84,7 @@ export class SetValue {
   /** The members as latin1 text. Do not change the set meanwhile. */
   *[Symbol.iterator](): Generator<string> {
     const form = this.#form
-    if (form instanceof Names) yield* form
+    if (form instanceof Members) yield* form
     else if (form instanceof Intset) for (let i = 0; i < form.count; i++) yield String(form.at(i))
     else for (let at = form.first(); at >= 0; at = form.next(at)) yield form.text(at)
   }
@@ -92,13 +92,13 @@ export class SetValue {
   /** The member at a place below `size`, as latin1 text: for drawing one at random. */
   at(place: number): string {
     const form = this.#form
-    if (form instanceof Names) return form.at(place)
+    if (form instanceof Members) return form.text(place)
     return form instanceof Intset ? String(form.at(place)) : form.text(form.seek(place))
   }
 
   has(member: Member): boolean {
     const form = this.#form
-    if (form instanceof Names) return form.place(textOf(member)) >= 0
+    if (form instanceof Members) return form.find(bytesOf(member)) >= 0
     if (form instanceof Listpack) return find(form, member) >= 0
     const integer = integerOf(member)
     return integer !== undefined && form.has(integer)
@@ -110,7 +110,7 @@ export class SetValue {
     this.#form = this.#formWith(member, limits)
     const form = this.#form
     if (form instanceof Intset) form.add(integerOf(member)!)
-    else if (form instanceof Names) form.add(textOf(member))
+    else if (form instanceof Members) form.add(bytesOf(member))
     else {
       const { bytes, start, end } = bytesOf(member)
       form.append(bytes, start, end)
@@ -125,9 +125,9 @@ export class SetValue {
       const integer = integerOf(member)
       return integer !== undefined && form.remove(integer)
     }
-    const place = form instanceof Names ? form.place(textOf(member)) : find(form, member)
+    const place = form instanceof Members ? form.find(bytesOf(member)) : find(form, member)
     if (place < 0) return false
-    if (form instanceof Names) form.remove(place)
+    if (form instanceof Members) form.remove(place)
     else form.delete(place)
     return true
   }
@@ -136,23 +136,24 @@ export class SetValue {
    *  the first step to the last comes at least once; a packed set comes at once. */
   scan(cursor: number, count: number): { next: number; elements: Buffer[] } {
     const form = this.#form
-    if (!(form instanceof Names)) return { next: 0, elements: Array.from(this, (text) => Buffer.from(text, 'latin1')) }
+    if (!(form instanceof Members))
+      return { next: 0, elements: Array.from(this, (text) => Buffer.from(text, 'latin1')) }
     const { from, next } = scanStep(form.size, cursor, count)
     const elements: Buffer[] = []
-    for (let place = from - 1; place >= next; place--) elements.push(Buffer.from(form.at(place), 'latin1'))
+    for (let place = from - 1; place >= next; place--) elements.push(form.own(place))
     return { next, elements }
   }
 
   /** The form that has room for one more member: as it is, or the next looser one with the members of this. */
-  #formWith(member: Member, limits: SetLimits): Intset | Listpack | Names {
+  #formWith(member: Member, limits: SetLimits): Intset | Listpack | Members {
     const form = this.#form
-    if (form instanceof Names) return form
+    if (form instanceof Members) return form
     if (form instanceof Intset && form.count < limits.setMaxIntsetEntries && integerOf(member) !== undefined)
       return form
     if (form.count >= MAX_PACKED_ENTRIES || member.length > MAX_PACKED_VALUE) {
-      const names = new Names()
-      for (const text of this) names.add(text)
-      return names
+      const members = new Members()
+      for (const text of this) members.add(keyOfText(text))
+      return members
     }
     if (form instanceof Listpack) return form
     const pack = Listpack.empty()

@@ -3,12 +3,10 @@
 
 /** A Buffer and what it stands on, beside its bytes. */
 export const BUFFER = 120
-/** A text in a table of names, beside its characters: its head, its place in an array and in a map. */
-export const NAME = 60
 /** A text in an array, beside its characters. */
 export const TEXT = 30
-/** A score beside a table of names, and the place of its member in a tree of ranks. */
-export const SCORE = 32
+/** The place of a member in a tree of ranks. */
+export const RANK = 20
 /** An object that chains buffers. */
 export const LINK = 80
 /** An entry of a stream that was delivered, with its id, and its places in two lists. */

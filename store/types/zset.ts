@@ -1,12 +1,14 @@
 /** Sorted sets: members with scores, in order of the scores and, where those are equal, of the members' bytes. Small
- *  ones are one listpack (member, score, member ...) in that order; others are a table of scores beside a tree of
- *  ranks. Members are latin1 text. */
+ *  ones are one listpack (member, score, member ...) in that order; others are a table of members with their scores beside a
+ *  tree of ranks. */
 import { formatDouble, readDouble } from '../../lib/base/double.ts'
+import type { Key } from '../../lib/base/key.ts'
 import { Listpack, PackedError } from './listpack.ts'
-import { Names, scanStep } from './names.ts'
+import { Members } from './members.ts'
+import { keyOfText, scanStep } from './names.ts'
 import type { PackedBytes } from './packed-bytes.ts'
 import { type Cut, comesBefore, cutBefore, Ranked, type Visit } from './ranked.ts'
-import { BUFFER, SCORE } from './weight.ts'
+import { BUFFER, RANK } from './weight.ts'
 
 /** How far a sorted set stays packed: number of members, and bytes of each. Named as in the configuration. */
 export interface ZSetLimits {
@@ -17,14 +19,21 @@ export interface ZSetLimits {
 /** What Redis ships with: for data that comes without a configuration. */
 export const DEFAULT_ZSET_LIMITS: ZSetLimits = { zsetMaxListpackEntries: 128, zsetMaxListpackValue: 64 }
 
-/** A sorted set beyond the limits: the score of the member at a place lies at the same place. */
+/** A sorted set beyond the limits. */
 interface Table {
-  readonly members: Names
-  readonly scores: number[]
+  readonly members: Members
   readonly ranked: Ranked
 }
 
-const emptyTable = (): Table => ({ members: new Names(), scores: [], ranked: new Ranked() })
+function emptyTable(): Table {
+  const members = new Members()
+  return { members, ranked: new Ranked(members) }
+}
+
+/** A member as it arrives: a range of a request, or latin1 text. */
+export type Member = Key | string
+
+const keyFor = (member: Member): Key => (typeof member === 'string' ? keyOfText(member) : member)
 
 export type Entry = readonly [member: string, score: number]
 
@@ -65,7 +74,7 @@ export class ZSetValue {
   }
 
   get size(): number {
-    return this.#form instanceof Listpack ? this.#form.count / 2 : this.#form.scores.length
+    return this.#form instanceof Listpack ? this.#form.count / 2 : this.#form.members.size
   }
 
   /** The name OBJECT ENCODING answers. */
@@ -92,26 +101,34 @@ export class ZSetValue {
   get weight(): number {
     const form = this.#form
     if (form instanceof Listpack) return BUFFER + form.size
-    return form.members.weight + form.scores.length * SCORE
+    return form.members.weight + form.members.size * RANK
   }
 
   copy(): ZSetValue {
     const form = this.#form
     if (form instanceof Listpack) return new ZSetValue(form.copy())
-    return new ZSetValue({ members: form.members.copy(), scores: form.scores.slice(), ranked: form.ranked.copy() })
+    const members = form.members.copy()
+    return new ZSetValue({ members, ranked: form.ranked.copy(members) })
   }
 
-  score(member: string): number | undefined {
+  score(member: Member): number | undefined {
     const form = this.#form
-    if (!(form instanceof Listpack)) return form.scores[form.members.place(member)]
-    const at = find(form, member)
-    return at < 0 ? undefined : scoreAt(form, at)
+    const key = keyFor(member)
+    if (form instanceof Listpack) {
+      const at = find(form, key)
+      return at < 0 ? undefined : scoreAt(form, at)
+    }
+    const place = form.members.find(key)
+    return place < 0 ? undefined : form.members.score(place)
   }
 
   /** The rank from the lowest score; undefined when it is no member. */
-  rank(member: string): number | undefined {
+  rank(member: Member): number | undefined {
     const score = this.score(member)
-    return score === undefined ? undefined : this.count(cutBefore(score, member))
+    if (score === undefined) return undefined
+    const form = this.#form
+    const key = keyFor(member)
+    return form instanceof Listpack ? search(form, cutBefore(score, key.text())).rank : form.ranked.rank(score, key)
   }
 
   /** How many members come before a place in the order. */
@@ -139,50 +156,53 @@ export class ZSetValue {
   }
 
   /** Adds a member or gives it another score. */
-  set(member: string, score: number, limits: ZSetLimits): void {
+  set(member: Member, score: number, limits: ZSetLimits): void {
     const old = this.score(member)
     if (old === undefined) this.add(member, score, limits)
     else this.change(member, old, score)
   }
 
   /** Adds what is no member yet. */
-  add(member: string, score: number, limits: ZSetLimits): void {
+  add(member: Member, score: number, limits: ZSetLimits): void {
     if (this.size >= limits.zsetMaxListpackEntries || member.length > limits.zsetMaxListpackValue) this.#unpack()
     const form = this.#form
-    if (form instanceof Listpack) return insert(form, member, score)
-    form.members.add(member)
-    form.scores.push(score)
-    form.ranked.add(score, member)
+    const key = keyFor(member)
+    if (form instanceof Listpack) insert(form, key, score)
+    else addTo(form, key, score)
   }
 
   /** Gives a member of score `old` another one. */
-  change(member: string, old: number, score: number): void {
+  change(member: Member, old: number, score: number): void {
     if (old === score) return
     const form = this.#form
+    const key = keyFor(member)
     if (form instanceof Listpack) {
-      form.delete(find(form, member), 2)
-      insert(form, member, score)
-    } else {
-      form.scores[form.members.place(member)] = score
-      form.ranked.remove(old, member)
-      form.ranked.add(score, member)
+      form.delete(find(form, key), 2)
+      insert(form, key, score)
+      return
     }
+    const place = form.members.find(key)
+    form.ranked.remove(old, key)
+    form.ranked.add(score, key, place)
+    form.members.setScore(place, score)
   }
 
   /** False when it is no member. */
-  remove(member: string): boolean {
+  remove(member: Member): boolean {
     const form = this.#form
+    const key = keyFor(member)
     if (form instanceof Listpack) {
-      const at = find(form, member)
+      const at = find(form, key)
       if (at >= 0) form.delete(at, 2)
       return at >= 0
     }
-    const place = form.members.place(member)
+    const { members, ranked } = form
+    const place = members.find(key)
     if (place < 0) return false
-    form.ranked.remove(form.scores[place]!, member)
-    form.members.remove(place)
-    const last = form.scores.pop()!
-    if (place < form.scores.length) form.scores[place] = last
+    ranked.remove(members.score(place), key)
+    const last = members.size - 1
+    if (place < last) ranked.move(members.score(last), members.key(last), place)
+    members.remove(place)
     return true
   }
 
@@ -206,30 +226,25 @@ export class ZSetValue {
     }
     const { from, next } = scanStep(this.size, cursor, count)
     for (let place = from - 1; place >= next; place--)
-      elements.push(Buffer.from(form.members.at(place), 'latin1'), Buffer.from(formatDouble(form.scores[place]!)))
+      elements.push(form.members.own(place), Buffer.from(formatDouble(form.members.score(place))))
     return { next, elements }
   }
 
   #unpack(): void {
     if (!(this.#form instanceof Listpack)) return
     const table = emptyTable()
-    this.visit(0, this.size, false, (member, score) => {
-      table.members.add(member)
-      table.scores.push(score)
-      table.ranked.add(score, member)
-    })
+    this.visit(0, this.size, false, (member, score) => addTo(table, keyOfText(member), score))
     this.#form = table
   }
 }
 
-/** Text is turned into bytes here, first a member, then a score. */
-const scratch = Buffer.allocUnsafeSlow(1024)
+function addTo({ members, ranked }: Table, key: Key, score: number): void {
+  members.addScored(key, score)
+  ranked.add(score, key, members.size - 1)
+}
 
 /** The entry of a member; -1 when there is none. */
-function find(pack: Listpack, member: string): number {
-  if (member.length > scratch.length) return pack.find(Buffer.from(member, 'latin1'), 0, member.length, pack.first(), 2)
-  return pack.find(scratch, 0, scratch.latin1Write(member), pack.first(), 2)
-}
+const find = (pack: Listpack, { bytes, start, end }: Key): number => pack.find(bytes, start, end, pack.first(), 2)
 
 /** The score of the member at an entry. */
 function scoreAt(pack: Listpack, at: number): number {
@@ -251,19 +266,18 @@ function search(pack: Listpack, cut: Cut): { at: number; rank: number } {
   return { at, rank }
 }
 
-function insert(pack: Listpack, member: string, score: number): void {
-  const text = scoreText(score)
-  const length = member.length + text.length
-  const bytes = length <= scratch.length ? scratch : Buffer.allocUnsafe(length)
-  const end = bytes.latin1Write(member)
-  bytes.latin1Write(text, end)
-  const { at } = search(pack, cutBefore(score, member))
+/** The bytes of a score. */
+const scratch = Buffer.allocUnsafeSlow(64)
+
+function insert(pack: Listpack, { bytes, start, end }: Key, score: number): void {
+  const length = scratch.latin1Write(scoreText(score))
+  const { at } = search(pack, cutBefore(score, bytes.latin1Slice(start, end)))
   if (at < 0) {
-    pack.append(bytes, 0, end)
-    pack.append(bytes, end, length)
+    pack.append(bytes, start, end)
+    pack.append(scratch, 0, length)
   } else {
-    pack.insertBefore(at, bytes, end, length)
-    pack.insertBefore(at, bytes, 0, end)
+    pack.insertBefore(at, scratch, 0, length)
+    pack.insertBefore(at, bytes, start, end)
   }
 }
 

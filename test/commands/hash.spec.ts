@@ -47,7 +47,7 @@ const HASHES = requests([
   ['hrandfield', key, '2', 'withscores'],
   ['hscan', key, fc.constantFrom('0', '-0', 'x', ''), 'COUNT', '1000'],
   ['hscan', key, '0', 'MATCH', fc.constantFrom('*', 'f', '[f-g]', '1*'), 'count', '1000'],
-  ['hscan', key, '0', fc.constantFrom('MATCH', 'COUNT', 'TYPE', 'NOVALUES')],
+  ['hscan', key, '0', fc.constantFrom('MATCH', 'COUNT', 'TYPE')],
   ['hscan', key, '0', 'COUNT', fc.constantFrom('0', 'x', '-1')],
   ['set', key, 'text'],
   ['del', key],

@@ -212,7 +212,8 @@ describe('a record', () => {
     const value = { type: 'string', bytes: Buffer.from('h\xe9llo', 'latin1'), raw: false } as const
     const fields = Rec.decode(bytesOf(encodeValue(value, 1_700_000_000_123)))
     const read = Rec.toObject(fields, { longs: Number, defaults: true })
-    assert.deepEqual(read, { type: 0, expireAt: 1_700_000_000_123, value: value.bytes, check: read['check'] })
+    const { check, fieldDeadlines } = read
+    assert.deepEqual(read, { type: 0, expireAt: 1_700_000_000_123, value: value.bytes, check, fieldDeadlines })
     const reader = new RecordReader()
     reader.read(NAME, Buffer.from(Rec.encode(Rec.fromObject(read)).finish()).toString('latin1'))
     assert.deepEqual([reader.value(), reader.expireAt, reader.key.text()], [value, 1_700_000_000_123, 'key'])

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -59,46 +61,57 @@ describe('nodes.conf on disk', () => {
   it('is read as it was written, and is nothing before', async () => {
     const file = await openNodesFile(path)
     assert.equal(file.read(), undefined)
-    file.write('one\n', true)
+    file.write('one\n', false)
     assert.equal(file.read(), 'one\n')
+    assert.equal(readFileSync(path, 'utf8'), 'one\n')
     file.write('second, and shorter is no trouble', false)
-    file.write('2', false)
+    file.write('2', true)
     assert.equal(file.read(), '2')
     file.settle()
     assert.equal(readFileSync(path, 'utf8'), '2')
+    file.write('three', false)
+    await file.close()
+    assert.equal(readFileSync(path, 'utf8'), 'three')
     assert.deepEqual(
       readdirSync(folder).filter((name) => !name.includes('.lock')),
       ['nodes.conf'],
     )
-    await file.close()
   })
 
   it('keeps the old text when the disk is full', async function () {
     if (!existsSync('/dev/full')) this.skip()
     const file = await openNodesFile(path)
-    file.write('precious', true)
-    symlinkSync('/dev/full', `${path}.tmp`)
-    assert.throws(() => file.write('new text', true), { code: 'ENOSPC' })
+    file.write('first', true)
+    symlinkSync('/dev/full', `${path}.draft-0`)
+    file.write('precious', false)
+    for (const fsync of [true, false]) assert.throws(() => file.write('new text', fsync), { code: 'ENOSPC' })
     assert.equal(file.read(), 'precious')
-    file.write('after room was made', true)
-    assert.equal(file.read(), 'after room was made')
-    await file.close()
+    await assert.rejects(file.close(), { code: 'ENOSPC' })
+    assert.equal(readFileSync(path, 'utf8'), 'precious')
   })
 
-  it('keeps the old text when no new file can be made', async () => {
+  it('keeps its last text when the file itself cannot be written, until it can', async () => {
     const file = await openNodesFile(path)
-    file.write('precious', true)
+    file.write('first', true)
     mkdirSync(`${path}.tmp`)
-    assert.throws(() => file.write('new text', true), { code: 'EISDIR' })
+    file.write('precious', true)
+    assert.throws(() => file.settle(), { code: 'EISDIR' })
     assert.equal(file.read(), 'precious')
+    rmdirSync(`${path}.tmp`)
+    file.settle()
+    assert.equal(readFileSync(path, 'utf8'), 'precious')
     await file.close()
   })
 
-  it('leaves no draft behind when the new file cannot take its name', async () => {
+  it('leaves nothing behind when the new file cannot take its name', async () => {
     const file = await openNodesFile(path)
+    file.write('first', true)
+    file.write('second', true)
+    rmSync(path)
     mkdirSync(path)
-    assert.throws(() => file.write('new text', true))
+    assert.throws(() => file.settle())
     assert.equal(existsSync(`${path}.tmp`), false)
+    rmdirSync(path)
     await file.close()
   })
 
@@ -130,30 +143,64 @@ describe('nodes.conf on disk', () => {
     }
   })
 
-  it('goes on with the draft before when the last one was cut short', async () => {
-    const writes = ["file.write('promised', true)", "file.write('second', false)", "file.write('third', false)"]
-    for (const [i, expected] of ['promised', 'second'].entries()) {
-      const [child] = await another(writes.slice(0, i + 2).join(';'))
-      await kill(child)
-      const drafts = readdirSync(folder).filter((name) => name.includes('.draft-'))
-      const last = drafts.find((name) =>
-        readFileSync(join(folder, name), 'utf8').endsWith(i === 0 ? 'second' : 'third'),
-      )!
-      truncateSync(join(folder, last), statSync(join(folder, last)).size - 1)
-      const file = await openNodesFile(path)
-      assert.equal(file.read(), expected)
-      assert.ok(drafts.every((name) => !existsSync(join(folder, name))))
-      await file.close()
-    }
-  })
+  describe('that its owner left behind', () => {
+    let left: string
 
-  it('is not what a longer draft left behind', async () => {
-    const writes = ["file.write('the longest of them', false)", "file.write('2', false)", "file.write('3', false)"]
-    const [child] = await another(writes.join(';'))
-    await kill(child)
-    const file = await openNodesFile(path)
-    assert.equal(file.read(), '3')
-    await file.close()
+    /** What is on disk after these texts; a blank stands for `settle`. */
+    async function leave(...texts: readonly string[]): Promise<void> {
+      const file = await openNodesFile(path)
+      for (const text of texts) text === ' ' ? file.settle() : file.write(text, false)
+      left = join(folder, 'left')
+      mkdirSync(left)
+      for (const name of readdirSync(folder))
+        if (/^nodes\.conf(\.draft-.)?$/.test(name)) copyFileSync(join(folder, name), join(left, name))
+      await file.close()
+      rmSync(path)
+    }
+
+    /** What the next owner reads. */
+    async function found(): Promise<string | undefined> {
+      const file = await openNodesFile(join(left, 'nodes.conf'))
+      const text = file.read()
+      assert.equal(readFileSync(join(left, 'nodes.conf'), 'utf8'), text)
+      assert.ok(readdirSync(left).every((name) => !name.includes('.draft-')))
+      await file.close()
+      rmSync(left, { recursive: true })
+      return text
+    }
+
+    it('is the draft before when the last one was cut short', async () => {
+      for (const [i, expected] of ['one', 'two'].entries()) {
+        await leave(...['one', 'two', 'three'].slice(0, i + 2))
+        const last = readdirSync(left)
+          .map((name) => join(left, name))
+          .find((name) => readFileSync(name, 'utf8').endsWith(i === 0 ? 'two' : 'three'))!
+        truncateSync(last, statSync(last).size - 1)
+        assert.equal(await found(), expected)
+      }
+    })
+
+    it('is not what a longer draft left over', async () => {
+      await leave('one', 'the longest of them', 'longer than the last', '2', '3')
+      assert.equal(await found(), '3')
+    })
+
+    it('is what somebody else made of it since', async () => {
+      await leave('one', 'two', ' ', 'three')
+      writeFileSync(join(left, 'nodes.conf'), 'edited')
+      assert.equal(await found(), 'edited')
+    })
+
+    it('is the last text, even if it had been the same before', async () => {
+      const steps = ['one', 'two', ' ', 'one', ' ', 'two', 'two', ' ', 'one', ' ']
+      for (let count = 1; count <= steps.length; count++) {
+        await leave(...steps.slice(0, count))
+        assert.equal(
+          await found(),
+          steps.slice(0, count).findLast((text) => text !== ' '),
+        )
+      }
+    })
   })
 
   it('stays behind a symbolic link', async () => {
@@ -162,6 +209,7 @@ describe('nodes.conf on disk', () => {
     symlinkSync(real, path)
     const file = await openNodesFile(path)
     file.write('new', true)
+    file.settle()
     assert.equal(readFileSync(real, 'utf8'), 'new')
     assert.ok(lstatSync(path).isSymbolicLink())
     await file.close()

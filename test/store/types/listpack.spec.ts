@@ -161,6 +161,27 @@ describe('a listpack', () => {
       assert.throws(() => Listpack.from(whole.subarray(0, length)), PackedError)
   })
 
+  it('has the same bytes whichever end it has grown at, and shrunk', () =>
+    fc.assert(
+      fc.property(fc.array(element, { maxLength: 40 }), fc.nat(40), (elements, gone) => {
+        const [appended, prepended, reserved] = [Listpack.empty(), Listpack.empty(), Listpack.empty(4096, true)]
+        for (const e of elements) appended.append(e)
+        for (const e of elements.toReversed()) {
+          prepended.prepend(e)
+          reserved.prepend(e, 0, e.length, new DataView(e.buffer, e.byteOffset, e.length))
+        }
+        const whole = Buffer.from(appended.bytes)
+        for (const pack of [appended, prepended, reserved]) {
+          check(pack, elements)
+          assert.deepEqual(pack.bytes, whole)
+          if (pack.count > 0) pack.delete(pack.first(), gone)
+          check(pack, elements.slice(gone))
+          for (const e of elements) pack.append(e)
+          check(pack, [...elements.slice(gone), ...elements])
+        }
+      }),
+    ))
+
   it('leaves a copy alone', () => {
     const pack = Listpack.empty()
     pack.append(bytes('a'))
