@@ -1,12 +1,17 @@
-/** Replication: what replicas say to their primary, what people ask about it, and WAIT. */
+/** Replication: what replicas say to their primary, what people ask about it, changes of role, and waiting for replicas. */
 import type { Millis } from '../base/brand.ts'
 import { parseInteger } from '../base/bytes.ts'
 import { ClientError, fail, SYNTAX } from '../errors.ts'
+import type { FailoverRequest } from '../replication/failover.ts'
+import { setsDeadlines } from '../replication/hash-deadlines.ts'
 import { roleReply } from '../replication/info.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Reply } from '../resp/reply.ts'
 import type { Call } from '../server/call.ts'
+import { integerWithin, position, positiveInteger } from './args.ts'
 import { type ArgumentDoc, type CommandFlag, family } from './define.ts'
+import { option } from './docs.ts'
+import { applyDeadlines } from './hash-expiry.ts'
 
 const SYNC_FLAGS: readonly CommandFlag[] = ['admin', 'noscript', 'no_async_loading', 'no_multi']
 const ROLE_FLAGS: readonly CommandFlag[] = ['admin', 'noscript', 'stale', 'no_async_loading']
@@ -48,6 +53,27 @@ const replicaOfRow = {
 
 export const replicationCommands = family(
   {
+    name: 'failover',
+    arity: -1,
+    flags: ['admin', 'noscript', 'stale'],
+    group: 'server',
+    since: '6.2.0',
+    summary: 'Start a coordinated failover between this server and one of its replicas.',
+    complexity: 'O(1)',
+    arguments: [
+      {
+        name: 'target',
+        type: 'block',
+        token: 'TO',
+        optional: true,
+        arguments: [{ name: 'host', type: 'string' }, { name: 'port', type: 'integer' }, option('FORCE')],
+      },
+      option('ABORT'),
+      { name: 'milliseconds', type: 'integer', token: 'TIMEOUT', optional: true },
+    ],
+    run: failover,
+  },
+  {
     name: 'psync',
     arity: -3,
     flags: SYNC_FLAGS,
@@ -59,6 +85,7 @@ export const replicationCommands = family(
       { name: 'offset', type: 'integer' },
     ],
     run(call, argv) {
+      if (argv.count > 3 && argv.word(3) === 'failover' && !call.client.replica) takeOver(call, argv.text(1))
       const primary = serving(call)
       primary.psync(call.client, argv.text(1), argv.integer(2), call.now)
     },
@@ -113,6 +140,24 @@ export const replicationCommands = family(
     ],
     run: wait,
   },
+  {
+    name: 'waitaof',
+    arity: 4,
+    flags: ['noscript'],
+    group: 'generic',
+    since: '7.2.0',
+    summary:
+      'Wait until the write commands of the current connection are on disk, in the append-only files of the server and of replicas',
+    complexity: 'O(1)',
+    tips: ['request_policy:all_shards', 'response_policy:agg_min'],
+    categories: ['connection'],
+    arguments: [
+      { name: 'numlocal', type: 'integer' },
+      { name: 'numreplicas', type: 'integer' },
+      { name: 'timeout', type: 'integer' },
+    ],
+    run: waitAof,
+  },
 )
 
 /** The primary's side, if it can serve a snapshot or the stream to this client now. What it sends does not pass through the reply, so
@@ -161,8 +206,14 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map<string, Option>([
   [
     'ack',
     (call, argv, i) => {
+      if (call.client.primary && setsDeadlines(argv)) {
+        applyDeadlines(call, argv)
+        return true
+      }
       const offset = parseInteger(argv.at(i))
-      if (offset !== undefined) call.server.replication.primary.acknowledge(call.client, offset)
+      const hasFsynced = argv.count > i + 2 && argv.word(i + 1) === 'fack'
+      const fsynced = hasFsynced ? parseInteger(argv.at(i + 2)) : undefined
+      if (offset !== undefined) call.server.replication.primary.acknowledge(call.client, offset, fsynced)
       return true
     },
   ],
@@ -200,9 +251,49 @@ function replconf(call: Call, argv: Argv): void {
 
 // --- roles ---------------------------------------------------------------------------------------------------------------
 
+function failover({ server, reply }: Call, argv: Argv): void {
+  const { failover } = server.replication
+  if (server.cluster !== undefined)
+    throw fail('FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.')
+  if (argv.count === 2 && argv.word(1) === 'abort') failover.cancel()
+  else failover.start(failoverRequest(argv))
+  reply.ok()
+}
+
+/** Each option once, in any order. */
+function failoverRequest(argv: Argv): FailoverRequest {
+  let target: FailoverRequest['target']
+  let timeoutMs = 0
+  let force = false
+  for (let i = 1; i < argv.count; i++) {
+    const word = argv.word(i)
+    if (word === 'timeout' && i + 1 < argv.count && timeoutMs === 0) {
+      timeoutMs = position(argv, ++i)
+      if (timeoutMs <= 0) throw fail('FAILOVER timeout must be greater than 0')
+    } else if (word === 'to' && i + 2 < argv.count && target === undefined) {
+      target = { host: argv.text(i + 1), port: position(argv, i + 2) }
+      i += 2
+    } else if (word === 'force' && !force) force = true
+    else throw SYNTAX
+  }
+  return { target, timeoutMs, force }
+}
+
+/** PSYNC FAILOVER: our primary wants to be our replica, and has what we have. In a cluster roles change by its own rules alone. */
+function takeOver({ server, client }: Call, replid: string): void {
+  const { replication, log } = server
+  log.notice(`Failover request received for replid ${replid}.`)
+  if (!replication.isReplica) throw fail("PSYNC FAILOVER can't be sent to a master.")
+  if (server.cluster !== undefined) throw fail('PSYNC FAILOVER not allowed in cluster mode.')
+  if (replid.toLowerCase() !== replication.stream.replid) throw fail('PSYNC FAILOVER replid must match my replid.')
+  replication.lead()
+  log.notice(`MASTER MODE enabled (failover request from '${client.address}')`)
+}
+
 function replicaOf({ server, client, reply }: Call, argv: Argv): void {
   const { replication, log } = server
   if (server.cluster !== undefined) throw fail('REPLICAOF not allowed in cluster mode.')
+  if (replication.failover.state !== 'no-failover') throw fail('REPLICAOF not allowed while failing over.')
   if (argv.word(1) === 'no' && argv.word(2) === 'one') {
     if (replication.isReplica) log.notice(`MASTER MODE enabled (user request from '${client.address}')`)
     replication.lead()
@@ -232,29 +323,68 @@ function write(reply: Reply, value: Nested): void {
   }
 }
 
-// --- WAIT ----------------------------------------------------------------------------------------------------------------
+// --- WAIT, WAITAOF -------------------------------------------------------------------------------------------------------
 
 /** Inside a transaction nobody can wait: the count is what it is. */
-function wait({ server, client, reply, now }: Call, argv: Argv): void {
-  const { primary, isReplica } = server.replication
+function wait(call: Call, argv: Argv): void {
+  const { primary, isReplica } = call.server.replication
   if (isReplica)
     throw fail(
       'WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.',
     )
   const replicas = argv.integer(1)
   const timeoutMs = timeout(argv, 2)
-  const offset = client.writeOffset
-  const have = primary.acknowledged(offset)
-  if (have >= replicas || client.multi !== undefined) return reply.integer(have)
-  const answer = (): void => reply.integer(primary.acknowledged(offset))
-  const leave = primary.whenAcknowledged(offset, replicas, () => {
-    answer()
+  const offset = call.client.writeOffset
+  waitUntil(call, timeoutMs, {
+    isMet: () => primary.acknowledged(offset) >= replicas,
+    answer: (reply) => reply.integer(primary.acknowledged(offset)),
+  })
+}
+
+/** What is in our own append-only file counts one; so does each replica that says it has it in its own. */
+function waitAof(call: Call, argv: Argv): void {
+  const { replication, config } = call.server
+  const { primary } = replication
+  const local = integerWithin(argv, 1, 0n, 1n)
+  const replicas = positiveInteger(argv, 2)
+  const timeoutMs = timeout(argv, 3)
+  if (replication.isReplica)
+    throw fail(
+      'WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.',
+    )
+  const isImpossible = (): boolean => local > 0 && !config.values.appendonly
+  if (isImpossible()) throw NO_APPEND_ONLY_FILE
+  const offset = call.client.writeOffset
+  const haveLocal = (): number => (replication.fsynced >= offset ? 1 : 0)
+  waitUntil(call, timeoutMs, {
+    isMet: () => isImpossible() || (haveLocal() >= local && primary.fsynced(offset) >= replicas),
+    answer(reply) {
+      // The file was given up while somebody waited for it.
+      if (isImpossible()) return reply.error(NO_APPEND_ONLY_FILE.text)
+      reply.array(2)
+      reply.integer(haveLocal())
+      reply.integer(primary.fsynced(offset))
+    },
+  })
+}
+
+const NO_APPEND_ONLY_FILE = fail('WAITAOF cannot be used when numlocal is set but appendonly is disabled.')
+
+/** Answers once a condition is met or the time is over: at once where nobody can wait. */
+function waitUntil(
+  { server, client, reply, now }: Call,
+  timeoutMs: number,
+  { isMet, answer }: { readonly isMet: () => boolean; readonly answer: (reply: Reply) => void },
+): void {
+  if (isMet() || client.multi !== undefined) return answer(reply)
+  const leave = server.replication.primary.whenMet(isMet, () => {
+    answer(reply)
     server.unblock(client)
   })
   server.block(client, {
     kind: 'wait',
     timeoutAt: (timeoutMs === 0 ? 0 : now + timeoutMs) as Millis,
-    timedOut: answer,
+    timedOut: () => answer(reply),
     leave,
   })
 }

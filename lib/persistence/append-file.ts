@@ -140,6 +140,12 @@ export class AppendFile implements StreamKeeper {
 
   // --- the stream ------------------------------------------------------------------------------------------------------
 
+  get fsynced(): number {
+    const { journal, segments } = this.#parts
+    const isWhole = this.#commit?.chain === this.#chain && journal.failure === undefined
+    return isWhole ? segments.synced : -1
+  }
+
   append(parts: readonly Buffer[]): void {
     const { journal, segments } = this.#parts
     journal.append(parts)

@@ -2,6 +2,7 @@
 import type { Argv } from '../resp/argv.ts'
 import { keepArgv } from '../resp/argv.ts'
 import { ProtocolError, RequestParser } from '../resp/parser.ts'
+import { setsDeadlines } from './hash-deadlines.ts'
 import type { ReplicationStream } from './stream.ts'
 
 export interface ApplierParts {
@@ -79,7 +80,7 @@ export class Applier {
     if (argv.rawEnd === 0) throw new ProtocolError('inline request in the stream of the primary')
     const length = argv.length(0)
     const name = length >= SHORTEST && length <= LONGEST ? argv.word(0) : ''
-    if (isControl(name)) this.#control(name, argv)
+    if (isControl(name) && !(name === 'replconf' && setsDeadlines(argv))) this.#control(name, argv)
     else if (this.#transaction === undefined) this.#parts.apply(argv, this.#db)
     else this.#transaction.push(keepArgv(argv))
   }

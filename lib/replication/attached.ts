@@ -45,6 +45,8 @@ export class AttachedReplica {
   readonly isOld: boolean
   state: ReplicaState = 'wait_bgsave'
   ackedOffset = 0
+  /** How much of the stream it has on its disk; -1 = it keeps no append-only file. */
+  fsyncedOffset = -1
   /** Its backlog of unsent stream is above the soft limit since then; 0 = it is below. */
   overSoftSince = 0
   /** Stream bytes kept back while it receives and loads the snapshot. */

@@ -15,7 +15,7 @@ export type HandshakeResult =
   /** The bytes we miss follow. Without an id it is still the one we asked for. */
   | { readonly type: 'continue'; readonly replid: string | undefined }
   /** It cannot or will not serve us now. */
-  | { readonly type: 'refused'; readonly why: string }
+  | { readonly type: 'refused'; readonly why: string; readonly at: 'introduction' | 'psync' }
 
 interface Step {
   readonly request: readonly string[]
@@ -26,20 +26,24 @@ interface Step {
 export class Handshake {
   readonly #send: (bytes: Buffer) => void
   readonly #resumeAt: ResumePoint | undefined
+  readonly #asksToLead: boolean
   /** Steps whose replies are still to come; they arrive in order. */
   #waiting: Step[]
   /** Sent together once PING was answered. */
   #introduction: Step[] | undefined
 
-  /** Begins at once. `resumeAt` undefined: nothing to resume from. */
+  /** Begins at once. `resumeAt` undefined: nothing to resume from. `asksToLead`: our primary is still a replica, of ours, and is to be
+   *  the primary from now on. */
   constructor(options: {
     settings: ReplicationSettings
     resumeAt: ResumePoint | undefined
+    asksToLead: boolean
     log: Log
     send: (bytes: Buffer) => void
   }) {
     this.#send = options.send
     this.#resumeAt = options.resumeAt
+    this.#asksToLead = options.asksToLead
     this.#introduction = introduction(options.settings, options.log)
     this.#waiting = [PING]
     this.#ask([PING])
@@ -50,13 +54,13 @@ export class Handshake {
     const step = this.#waiting.shift()
     if (step === undefined) return psyncResult(reply)
     const why = step.refuses(reply)
-    if (why !== undefined) return { type: 'refused', why }
+    if (why !== undefined) return { type: 'refused', why, at: 'introduction' }
     if (this.#waiting.length > 0) return undefined
     const next = this.#introduction
     this.#introduction = undefined
     if (next === undefined) {
       const { replid, next } = this.#resumeAt ?? { replid: '?', next: -1 }
-      this.#send(encodeRequest(['PSYNC', replid, String(next)]))
+      this.#send(encodeRequest(['PSYNC', replid, String(next), ...(this.#asksToLead ? ['FAILOVER'] : [])]))
     } else {
       this.#waiting = [...next]
       this.#ask(next)
@@ -107,6 +111,8 @@ function psyncResult(reply: string): HandshakeResult {
   const resumed = /^\+CONTINUE(?: ([0-9a-zA-Z]{40}))?$/.exec(reply)
   if (resumed !== null) return { type: 'continue', replid: resumed[1] }
   if (/^-(NOMASTERLINK|LOADING)/.test(reply))
-    return { type: 'refused', why: `Master is currently unable to PSYNC but should be in the future: ${reply}` }
-  return { type: 'refused', why: `Unexpected reply to PSYNC from master: ${reply}` }
+    return refused(`Master is currently unable to PSYNC but should be in the future: ${reply}`)
+  return refused(`Unexpected reply to PSYNC from master: ${reply}`)
 }
+
+const refused = (why: string): HandshakeResult => ({ type: 'refused', why, at: 'psync' })

@@ -28,7 +28,7 @@ export function replicationRows(replication: Replication, settings: InfoSettings
     ['connected_slaves', primary.replicas.length],
     ...good,
     ...primary.replicas.map((replica, i) => [`slave${i}`, replicaText(replica, now)] as const),
-    ['master_failover_state', 'no-failover'],
+    ['master_failover_state', replication.failover.state],
     ['master_replid', stream.replid],
     ['master_replid2', stream.replid2],
     ['master_repl_offset', stream.offset],

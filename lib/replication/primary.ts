@@ -34,19 +34,20 @@ export interface SyncStats {
   partialRefused: number
 }
 
-/** Somebody who waits for replicas to have received the stream up to an offset (WAIT). */
+/** Somebody who waits for replicas to have received the stream up to an offset, or for disks to have it (WAIT, WAITAOF). */
 interface Waiter {
-  readonly offset: number
-  readonly replicas: number
+  readonly isMet: () => boolean
   readonly done: () => void
 }
 
 /** What is read of a file for a replica before it has taken what came before. */
 const AHEAD = 1024 * 1024
+/** Nothing of the stream, not even what it was before its first byte. */
+const NEVER = -1
 
 export class PrimarySide {
   readonly stats: SyncStats = { full: 0, partialOk: 0, partialRefused: 0 }
-  /** A manual failover has stopped the writes: a PING would move the offset that the replica is to reach. */
+  /** A failover has stopped the writes: a PING or a GETACK would move the offset that the replica is to reach. */
   pingsPaused = false
   readonly #parts: PrimaryParts
   /** What clients said with REPLCONF; most of them go on to PSYNC. */
@@ -54,6 +55,8 @@ export class PrimarySide {
   readonly #replicas = new Map<ReplicaClient, AttachedReplica>()
   readonly #waiters = new Set<Waiter>()
   #acksWanted = false
+  /** How much of the stream was on our own disk when the waiters were last looked at. */
+  #fsynced = NEVER
   #snapshotWanted = false
   /** The snapshot that is on its way. */
   #supply: Supply | undefined
@@ -243,13 +246,14 @@ export class PrimarySide {
 
   // --- acknowledgements ------------------------------------------------------------------------------------------------
 
-  /** REPLCONF ACK. */
-  acknowledge(client: ReplicaClient, offset: number): void {
+  /** REPLCONF ACK; `fsynced`: how much of the stream it has on its disk, if it keeps an append-only file. */
+  acknowledge(client: ReplicaClient, offset: number, fsynced = NEVER): void {
     const replica = this.#replicas.get(client)
     if (replica === undefined || replica.state === 'wait_bgsave') return
     if (offset > replica.ackedOffset) replica.ackedOffset = offset
+    if (fsynced > replica.fsyncedOffset) replica.fsyncedOffset = fsynced
     this.#loaded(replica)
-    for (const waiter of this.#waiters) if (this.acknowledged(waiter.offset) >= waiter.replicas) this.#end(waiter)
+    this.#serveWaiters()
   }
 
   /** How many replicas have received the stream up to `offset`. */
@@ -260,10 +264,18 @@ export class PrimarySide {
     return count
   }
 
-  /** Calls `done` once that many replicas have received the stream up to `offset`, and asks them to say so. The returned function
-   *  ends the wait. */
-  whenAcknowledged(offset: number, replicas: number, done: () => void): () => void {
-    const waiter: Waiter = { offset, replicas, done }
+  /** How many replicas have the stream up to `offset` on their disks. */
+  fsynced(offset: number): number {
+    let count = 0
+    for (const { state, fsyncedOffset } of this.#replicas.values())
+      if (state === 'online' && fsyncedOffset >= offset) count++
+    return count
+  }
+
+  /** Calls `done` once a condition on what replicas, or our disk, have is met, and asks the replicas what they have. The returned
+   *  function ends the wait. */
+  whenMet(isMet: () => boolean, done: () => void): () => void {
+    const waiter: Waiter = { isMet, done }
     this.#waiters.add(waiter)
     this.#acksWanted = true
     return () => void this.#waiters.delete(waiter)
@@ -275,9 +287,12 @@ export class PrimarySide {
       .length
   }
 
-  #end(waiter: Waiter): void {
-    this.#waiters.delete(waiter)
-    waiter.done()
+  #serveWaiters(): void {
+    for (const waiter of this.#waiters) {
+      if (!waiter.isMet()) continue
+      this.#waiters.delete(waiter)
+      waiter.done()
+    }
   }
 
   /** It has the whole snapshot. */
@@ -293,11 +308,16 @@ export class PrimarySide {
   /** The end of a turn: its bytes leave, then those who came in it get their snapshot. */
   endTurn(): void {
     const { stream } = this.#parts
-    if (this.#acksWanted) {
+    if (this.#acksWanted && !this.pingsPaused) {
       this.#acksWanted = false
       stream.appendControl(['REPLCONF', 'GETACK', '*'])
     }
     stream.flush()
+    const fsynced = stream.keeper?.fsynced ?? NEVER
+    if (fsynced !== this.#fsynced) {
+      this.#fsynced = fsynced
+      this.#serveWaiters()
+    }
     this.#startTransfers()
     this.#goOn()
   }

@@ -39,6 +39,8 @@ export interface ReplicaParts {
   readonly apply: (argv: Argv, db: number) => void
   /** The history has another id now: our own replicas must ask for it. */
   readonly historyChanged: () => void
+  /** FAILOVER: the primary is to be asked to become one, and this is what it answered. */
+  readonly handover: { readonly isAsking: boolean; answered(accepted: boolean): void }
   /** That many bytes have come, and are carried out as far as they go. */
   readonly progressed: (bytes: number) => void
 }
@@ -72,6 +74,8 @@ export class ReplicaSide {
   #lastIoAt: Millis
   #downSince: Millis
   #newlineAt = 0
+  /** The primary has asked what we have when our disk did not have this much of it: it hears of that too. */
+  #fsyncAwaited = Number.POSITIVE_INFINITY
 
   /** Does nothing before the first `everySecond`. `downSince`: when we last had a link to a primary of these data; 0 = never. */
   constructor(parts: ReplicaParts, target: { readonly host: string; readonly port: number }, downSince: Millis) {
@@ -119,6 +123,11 @@ export class ReplicaSide {
     else if (this.isUp) this.#acknowledge()
   }
 
+  /** The end of a turn: tells a primary that has asked what is on our disk by now. */
+  endTurn(): void {
+    if ((this.#parts.stream.keeper?.fsynced ?? -1) >= this.#fsyncAwaited && this.isUp) this.#acknowledge()
+  }
+
   /** Closes the link for good. */
   stop(): void {
     this.#disconnect()
@@ -151,6 +160,7 @@ export class ReplicaSide {
     this.#handshake = new Handshake({
       settings: config.values,
       resumeAt,
+      asksToLead: this.#parts.handover.isAsking,
       log,
       send: (bytes) => this.#link?.write(bytes),
     })
@@ -216,9 +226,14 @@ export class ReplicaSide {
   }
 
   #settled(result: HandshakeResult): void {
-    const { log, stream, config, load, historyChanged } = this.#parts
+    const { log, stream, config, load, historyChanged, handover } = this.#parts
     this.#handshake = undefined
-    if (result.type === 'refused') return this.#lost(result.why)
+    if (result.type === 'refused') {
+      this.#lost(result.why)
+      if (result.at === 'psync') handover.answered(false)
+      return
+    }
+    handover.answered(true)
     if (result.type === 'full') {
       log.notice(`Full resync from master: ${result.replid}:${result.offset}`)
       this.#state = 'sync'
@@ -266,11 +281,22 @@ export class ReplicaSide {
   #follow(db: number): void {
     const { stream, apply } = this.#parts
     this.#state = 'connected'
-    this.#applier = new Applier({ stream, apply, acknowledge: () => this.#acknowledge() }, db)
+    this.#applier = new Applier({ stream, apply, acknowledge: () => this.#answer() }, db)
     this.#acknowledge()
   }
 
+  /** To REPLCONF GETACK. */
+  #answer(): void {
+    this.#acknowledge()
+    const { offset, keeper } = this.#parts.stream
+    if (keeper !== undefined && keeper.fsynced < offset) this.#fsyncAwaited = offset
+  }
+
   #acknowledge(): void {
-    this.#link?.write(encodeRequest(['REPLCONF', 'ACK', String(this.#parts.stream.offset)]))
+    this.#fsyncAwaited = Number.POSITIVE_INFINITY
+    const { offset, keeper } = this.#parts.stream
+    // Redis 7.0 reads no further than the offset.
+    const fsynced = keeper === undefined ? [] : ['FACK', String(Math.max(0, keeper.fsynced))]
+    this.#link?.write(encodeRequest(['REPLCONF', 'ACK', String(offset), ...fsynced]))
   }
 }

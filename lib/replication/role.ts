@@ -9,6 +9,7 @@ import type { Random } from '../base/random.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { ReplicaClient } from './attached.ts'
 import { loadBeside, openSnapshot } from './dataset.ts'
+import { Failover } from './failover.ts'
 import { PrimarySide } from './primary.ts'
 import { type Dial, ReplicaSide } from './replica.ts'
 import type { SettingsHolder } from './settings.ts'
@@ -26,6 +27,8 @@ export interface ReplicationServer {
   readonly stats: { replicationInputBytes: number; replicationOutputBytes: number }
   /** Calls Replication.flush after the event loop has been round. */
   readonly host: { requestEndTurn(): void }
+  /** Holds writes back while a replica takes over. */
+  readonly pause: { pauseForFailover(until: Millis): void; resumeFailover(): void }
   /** Carries out a command of our primary, in a database; `argv` is borrowed. The reply goes nowhere. */
   apply(argv: Argv, db: number): void
   /** We were a primary: clients that wait for something only a primary can give are sent away. */
@@ -47,6 +50,7 @@ export interface ReplicationParts {
 export class Replication {
   readonly stream: ReplicationStream
   readonly primary: PrimarySide
+  readonly failover: Failover
   readonly #parts: ReplicationParts
   readonly #now: () => Millis
   #link: ReplicaSide | undefined
@@ -70,6 +74,23 @@ export class Replication {
         server().stats.replicationOutputBytes += bytes
       },
     })
+    this.failover = new Failover({
+      log,
+      now: this.#now,
+      isReplica: () => this.isReplica,
+      replicas: () => this.primary.replicas,
+      offset: () => this.offset,
+      pause: () => {
+        this.primary.pingsPaused = true
+        server().pause.pauseForFailover(Number.MAX_SAFE_INTEGER as Millis)
+      },
+      resume: () => {
+        this.primary.pingsPaused = false
+        server().pause.resumeFailover()
+      },
+      follow: (target) => this.follow(target),
+      lead: () => this.lead(),
+    })
   }
 
   /** Where effects of commands go. */
@@ -80,6 +101,11 @@ export class Replication {
   /** Bytes of the history so far (master_repl_offset). */
   get offset(): Offset {
     return this.stream.offset
+  }
+
+  /** How much of the history is on our disk; -1: nothing of it. */
+  get fsynced(): number {
+    return this.stream.keeper?.fsynced ?? -1
   }
 
   get isReplica(): boolean {
@@ -105,6 +131,7 @@ export class Replication {
 
   /** Why nobody can synchronise with us now; undefined: they can. */
   get cannotServe(): string | undefined {
+    if (this.failover.state !== 'no-failover') return "NOMASTERLINK Can't SYNC while failing over"
     return this.isReplica && !this.linkUp ? "NOMASTERLINK Can't SYNC while not connected with my master" : undefined
   }
 
@@ -142,6 +169,7 @@ export class Replication {
         load: () => loadBeside(keyspace),
         apply: (argv, db) => server().apply(argv, db),
         historyChanged: () => this.primary.disconnectAll(),
+        handover: this.failover,
         progressed: (bytes) => {
           server().stats.replicationInputBytes += bytes
           this.flush()
@@ -178,6 +206,8 @@ export class Replication {
   /** The end of an event-loop turn: the stream's bytes leave. */
   flush(): void {
     this.primary.endTurn()
+    this.#link?.endTurn()
+    this.failover.check()
   }
 
   /** Called once a second. */

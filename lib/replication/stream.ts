@@ -31,6 +31,8 @@ export interface History {
 
 /** Where the stream is kept for good: the append-only file. It hears of a turn before any reader does. */
 export interface StreamKeeper {
+  /** With the bytes before this offset, the data set is on the disk for good; -1: it is not. */
+  readonly fsynced: number
   /** Bytes of a turn, in order; they stay unchanged. */
   append(parts: readonly Buffer[]): void
   /** The history goes on under other ids. */

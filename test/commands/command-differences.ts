@@ -9,7 +9,6 @@ export interface Difference {
 
 /** Commands of 7.0 that we do not have. */
 export const MISSING: readonly Difference[] = [
-  { name: /^failover$/, reason: 'not there yet' },
   { name: /^pfselftest$/, reason: 'a test of the server by itself; ours are in test/' },
 ]
 

@@ -85,6 +85,11 @@ class Bench {
     return replica
   }
 
+  /** As WAIT does it. */
+  whenAcknowledged(offset: number, replicas: number, done: () => void): () => void {
+    return this.primary.whenMet(() => this.primary.acknowledged(offset) >= replicas, done)
+  }
+
   /** A replica that follows the stream. */
   online(): FakeReplica {
     const replica = this.replica()
@@ -377,13 +382,13 @@ describe('acknowledgements', () => {
     const bench = new Bench()
     const [a, b] = [bench.online(), bench.online()]
     let ended = ''
-    bench.primary.whenAcknowledged(10, 1, () => {
+    bench.whenAcknowledged(10, 1, () => {
       ended += 'one '
     })
-    bench.primary.whenAcknowledged(10, 2, () => {
+    bench.whenAcknowledged(10, 2, () => {
       ended += 'two '
     })
-    const leave = bench.primary.whenAcknowledged(10, 2, () => {
+    const leave = bench.whenAcknowledged(10, 2, () => {
       ended += 'gone '
     })
     bench.primary.endTurn()

@@ -52,6 +52,7 @@ class Bench {
         const words = Array.from({ length: argv.count }, (_, i) => argv.text(i))
         this.applied.push(`${db}| ${words.join(' ')}`)
       },
+      handover: { isAsking: false, answered() {} },
       historyChanged: () => {
         this.historyChanges++
       },
