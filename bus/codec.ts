@@ -17,7 +17,7 @@ import {
   type Body,
   type BodyType,
   type Extension,
-  type GossipEntry,
+  type GossipSection,
   type Header,
   MESSAGE_NAMES,
   type Message,
@@ -25,6 +25,7 @@ import {
   type PingType,
   type PublishBody,
 } from './message.ts'
+import { countEntries, isSound, NO_MENTIONS } from './section.ts'
 
 /** Why a frame is not a message: the line for the log, and what the link deserves. `ignore` is not worth a line (another
  *  protocol version), `log` is, and `drop` means that nothing after this frame can be trusted either. */
@@ -166,7 +167,7 @@ const SPARE_FLAGS = 2
 const SPARE = 30
 
 function writeHeader(out: Writer, { header, body }: Message, code: number): void {
-  const gossip = 'gossip' in body ? body.gossip.length : 0
+  const gossip = 'gossip' in body ? countEntries(body.gossip) : 0
   const extensions = 'extensions' in body ? body.extensions.length : 0
   out.bytes(SIGNATURE_BYTES)
   out.u32(out.buffer.length)
@@ -237,13 +238,13 @@ function readHeader(from: Reader): { header: Header; counts: Counts } {
 function pingRow<T extends PingType>(code: number, type: T): BodyCodec<PingBody & { readonly type: T }> {
   return {
     code,
-    size: (body) => body.gossip.length * GOSSIP_ENTRY_SIZE + sum(body.extensions, extensionSize),
+    size: (body) => body.gossip.length + sum(body.extensions, extensionSize),
     write(out, body) {
-      for (const entry of body.gossip) writeGossip(out, entry)
+      out.bytes(body.gossip)
       for (const extension of body.extensions) writeExtension(out, extension)
     },
     read(from, counts) {
-      const gossip = readGossipSection(from, counts.gossip)
+      const gossip = readMentions(from, counts.gossip)
       const extensions: Extension[] = []
       for (let i = 0; i < counts.extensions; i++) extensions.push(readExtension(from))
       return { type, gossip, extensions }
@@ -251,46 +252,14 @@ function pingRow<T extends PingType>(code: number, type: T): BodyCodec<PingBody 
   }
 }
 
-function writeGossip(out: Writer, entry: GossipEntry): void {
-  out.id(entry.id)
-  out.u32(entry.pingSentSec)
-  out.u32(entry.pongReceivedSec)
-  out.text(entry.ip, IP_SIZE)
-  out.u16(entry.port)
-  out.u16(entry.busPort)
-  out.u16(entry.flags)
-  out.u16(entry.otherPort)
-  out.skip(2)
-}
-
-function readGossip(from: Reader): GossipEntry {
-  const id = from.id()
-  const pingSentSec = from.u32()
-  const pongReceivedSec = from.u32()
-  const ip = from.text(IP_SIZE)
-  const port = from.u16()
-  const busPort = from.u16()
-  const flags = from.u16()
-  const otherPort = from.u16()
-  from.skip(2)
-  return { id, pingSentSec, pongReceivedSec, ip, port, busPort, flags, otherPort }
-}
-
 /** One bad entry spoils the section, not the message: a 7.0 node passes on whatever it was told, and refusing its pings
  *  for that would let a single forged entry make every node look dead to us. Valkey 8 has the same rule. */
-function readGossipSection(from: Reader, count: number): GossipEntry[] {
+function readMentions(from: Reader, count: number): GossipSection {
   const size = count * GOSSIP_ENTRY_SIZE
   if (size > from.left)
     throw new Malformed(`with gossip count ${count} that exceeds total packet length (${from.size})`)
-  const section = new Reader(from.bytes(size))
-  const entries: GossipEntry[] = []
-  try {
-    for (let i = 0; i < count; i++) entries.push(readGossip(section))
-  } catch (error) {
-    if (!(error instanceof Malformed)) throw error
-    return []
-  }
-  return entries
+  const section = from.bytes(size)
+  return isSound(section) ? section : NO_MENTIONS
 }
 
 /** Channel length u32, message length u32, channel, message. */

@@ -266,15 +266,22 @@ function yieldToBetterReplicas(c: Cluster): boolean {
   return true
 }
 
-/** Asks every node for its vote in a new epoch. The epoch is on disk before the request leaves, so that no restart can
- *  ask for it a second time. */
-function requestVotes(c: Cluster): void {
+/** A new epoch to hold an election in. It is on disk before the request leaves, so that no restart can ask for it a second time. */
+export function takeElectionEpoch(c: Cluster): Epoch {
   c.currentEpoch = (c.currentEpoch + 1) as Epoch
+  needSave(c, 'fsync')
+  c.stateDirty = true
+  return c.currentEpoch
+}
+
+/** Asks every node for its vote in a new epoch: that which was taken before our primary's clients began to wait, if nobody took a
+ *  higher one since. */
+function requestVotes(c: Cluster): void {
+  if (c.manual.epoch !== c.currentEpoch) takeElectionEpoch(c)
+  c.manual.epoch = undefined // one request for each
   Object.assign(c.election, { epoch: c.currentEpoch, sent: true, votes: 0, voters: [] })
   noteVote(c, { type: 'asked', epoch: c.currentEpoch })
   log(c, 'warning', `Starting a failover election for epoch ${c.currentEpoch}.`)
-  needSave(c, 'fsync')
-  c.stateDirty = true
   const primary = c.myself.primary
   if (c.options.fastFailover && primary?.health === 'fail') broadcastBody(c, { type: 'fail', node: primary.id })
   broadcastBody(c, { type: 'auth-req' }, c.manual.endsAt > 0 ? MESSAGE_FLAGS.forceAck : 0)

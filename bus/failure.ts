@@ -49,7 +49,8 @@ export function tellSuspicions(c: Cluster): void {
 export function noteReport(c: Cluster, node: ClusterNode, reporter: ClusterNode, failing: boolean): void {
   const reports = node.failureReports
   if (!failing) {
-    if (reports.delete(reporter)) log(c, 'verbose', `Node ${reporter.id} reported node ${node.id} is back online.`)
+    if (reports.size > 0 && reports.delete(reporter))
+      log(c, 'verbose', `Node ${reporter.id} reported node ${node.id} is back online.`)
     return
   }
   if (!isVoter(reporter)) return
@@ -61,6 +62,7 @@ export function noteReport(c: Cluster, node: ClusterNode, reporter: ClusterNode,
 
 /** How many recent failure reports a node has; older ones are dropped. */
 export function countReports(c: Cluster, node: ClusterNode): number {
+  if (node.failureReports.size === 0) return 0
   for (const [reporter, at] of node.failureReports) {
     if (c.now - at > VALIDITY_TIMEOUTS * c.options.nodeTimeoutMs) node.failureReports.delete(reporter)
   }

@@ -1,19 +1,23 @@
 /** Gossip: keeping links to everybody, pinging each node often enough, and merging what others mention. The table of
  *  every node converges although each ping names only a few. */
-import { isNodeId, type Millis } from '../lib/base/brand.ts'
+import type { Millis } from '../lib/base/brand.ts'
 import { countReports, noteReport, suspectIfSilent } from './failure.ts'
 import { adoptFlags } from './flags.ts'
 import { isBlacklisted, isHandshakeOver, moveNode } from './handshake.ts'
 import { record } from './history.ts'
-import { NODE_FLAGS } from './layout.ts'
+import { GOSSIP_ENTRY_SIZE, NODE_FLAGS } from './layout.ts'
 import { closeLink, forgetLink, openLink } from './links.ts'
-import type { GossipEntry } from './message.ts'
+import { heardAt } from './mention.ts'
+import type { GossipEntry, GossipSection } from './message.ts'
+import { flagsAt, pongSecAt, readEntry } from './section.ts'
 import { sendPing } from './send.ts'
 import { type Cluster, type ClusterNode, createNode, type Link } from './state.ts'
-import { addNode, log, needSave, removeNode, trace } from './table.ts'
+import { addNode, log, mentionedAt, needSave, removeNode, trace } from './table.ts'
 
-/** Of how many nodes drawn at random the one we heard from least recently is pinged each second. */
+/** By redis-server's rules: of how many nodes drawn at random the one we heard from least recently is pinged each second. */
 const PING_CANDIDATES = 5
+/** Whom we heard nothing of for this part of a node timeout is worth a ping; half of one makes it due. */
+const OVERDUE_ONE_IN = 4
 const TICK_MS = 100
 /** A pong time told by others may lie this far in our future: clocks differ a little. */
 const CLOCK_TOLERANCE_MS = 500
@@ -45,18 +49,29 @@ export function loseLink(c: Cluster, link: Link): void {
   openLink(c, node)
 }
 
-/** Once a second: pings the least recently heard of a few nodes, so that every pair speaks now and then even in a
- *  cluster too large for everybody to ping everybody. */
+/** Once a second: pings one of those we heard nothing of for a while, drawn at random. What one asks spares all who are
+ *  told of the answer; were all to choose whom they miss most, they would choose the same. */
 export function pingSomebody(c: Cluster): void {
+  const overdue = c.now - c.options.nodeTimeoutMs / OVERDUE_ONE_IN
+  const missed = [...c.nodes.values()].filter((node) => isIdle(c, node) && heardAt(c, node) < overdue)
+  const chosen = c.options.fastFailover ? missed[c.random.below(Math.max(missed.length, 1))] : drawOldest(c)
+  if (chosen) ping(c, chosen)
+}
+
+/** redis-server's rule: of a few nodes drawn at random, the one whose answer is oldest. */
+function drawOldest(c: Cluster): ClusterNode | undefined {
   const nodes = [...c.nodes.values()]
   let chosen: ClusterNode | undefined
   for (let i = 0; i < PING_CANDIDATES; i++) {
     const node = nodes[c.random.below(nodes.length)]!
-    if (!node.outbound || node.pingSentAt !== 0 || node === c.myself || node.handshake) continue
-    if (!chosen || node.pongReceivedAt < chosen.pongReceivedAt) chosen = node
+    if (isIdle(c, node) && (!chosen || node.pongReceivedAt < chosen.pongReceivedAt)) chosen = node
   }
-  if (chosen) ping(c, chosen)
+  return chosen
 }
+
+/** Whether we could ping it now. */
+const isIdle = (c: Cluster, node: ClusterNode): boolean =>
+  node.outbound !== undefined && node.pingSentAt === 0 && node !== c.myself && !node.handshake
 
 /** Each tick: pings whoever was not heard from for half a node timeout, gives a silent link a second chance by dialling
  *  anew, and suspects those from whom nothing comes at all. */
@@ -68,7 +83,7 @@ export function keepInTouch(c: Cluster): void {
       trace(c, 'gossip', `the link to ${node.id} is silent, it is dialled anew`)
       closeLink(c, node.outbound)
     }
-    if (node.outbound && node.pingSentAt === 0 && c.now - node.pongReceivedAt > (c.options.pingIntervalMs || half)) {
+    if (node.outbound && node.pingSentAt === 0 && c.now - heardAt(c, node) > (c.options.pingIntervalMs || half)) {
       ping(c, node)
     } else if (c.manual.endsAt > 0 && c.manual.replica === node && c.myself.role === 'primary' && node.outbound) {
       ping(c, node) // it waits for the offset at which we paused our clients
@@ -90,39 +105,46 @@ export function greet(c: Cluster, link: Link): void {
 }
 
 /** Merges what a sender mentions. About unknown nodes only a known sender is believed: an introduction is a matter of
- *  trust, and clusters must not melt into each other by a reused address. */
-export function mergeGossip(c: Cluster, sender: ClusterNode | undefined, entries: readonly GossipEntry[]): void {
-  for (const entry of entries) {
-    if (!isNodeId(entry.id)) continue
-    const node = c.nodes.get(entry.id)
-    if (node) mergeEntry(c, sender, node, entry)
-    else if (sender && !(entry.flags & NODE_FLAGS.noAddress) && !isBlacklisted(c, entry.id))
-      meetThirdNode(c, sender, entry)
+ *  trust, and clusters must not melt into each other by a reused address. What is known already is passed over where it
+ *  lies, and costs no memory. */
+export function mergeGossip(c: Cluster, sender: ClusterNode | undefined, section: GossipSection): void {
+  for (let at = 0; at < section.length; at += GOSSIP_ENTRY_SIZE) {
+    const node = mentionedAt(c, section, at)
+    if (node) mergeEntry(c, sender, node, section, at)
+    else if (sender) meetThirdNode(c, sender, readEntry(section, at))
   }
 }
 
-function mergeEntry(c: Cluster, sender: ClusterNode | undefined, node: ClusterNode, entry: GossipEntry): void {
-  const failing = (entry.flags & (NODE_FLAGS.pfail | NODE_FLAGS.fail)) !== 0
+function mergeEntry(
+  c: Cluster,
+  sender: ClusterNode | undefined,
+  node: ClusterNode,
+  section: GossipSection,
+  at: number,
+): void {
+  const flags = flagsAt(section, at)
+  const failing = (flags & (NODE_FLAGS.pfail | NODE_FLAGS.fail)) !== 0
   if (sender && node !== c.myself) noteReport(c, node, sender, failing)
   if (failing) return
   if (node.pingSentAt === 0 && countReports(c, node) === 0) {
     // Others' fresh pongs spare us a ping of our own.
-    const pongAt = entry.pongReceivedSec * 1000
+    const pongAt = pongSecAt(section, at) * 1000
     if (pongAt > node.pongReceivedAt && pongAt <= c.now + CLOCK_TOLERANCE_MS) node.pongReceivedAt = pongAt as Millis
   }
-  if (node.health !== 'ok' && !(entry.flags & NODE_FLAGS.noAddress) && isElsewhere(node, entry)) {
-    moveNode(c, node, entry)
-  }
+  if (node.health === 'ok' || flags & NODE_FLAGS.noAddress) return
+  const entry = readEntry(section, at)
+  if (isElsewhere(node, entry)) moveNode(c, node, entry)
 }
 
 function meetThirdNode(c: Cluster, sender: ClusterNode, entry: GossipEntry): void {
-  const { ip, port, otherPort, busPort } = entry
-  trace(c, 'gossip', `introduced to ${entry.id} at ${ip}:${port}@${busPort}`)
-  const node = createNode(c, entry.id)
-  adoptFlags(node, entry.flags)
+  const { id, ip, port, otherPort, busPort, flags } = entry
+  if (flags & NODE_FLAGS.noAddress || isBlacklisted(c, id)) return
+  trace(c, 'gossip', `introduced to ${id} at ${ip}:${port}@${busPort}`)
+  const node = createNode(c, id)
+  adoptFlags(node, flags)
   Object.assign(node, { ip, port, otherPort, busPort })
   addNode(c, node)
-  record(c, { type: 'joined', node: node.id, by: sender.id })
+  record(c, { type: 'joined', node: id, by: sender.id })
   needSave(c, 'save')
 }
 

@@ -3,7 +3,7 @@
  *  voters do not insist that the primary failed. FORCE leaves out the primary, TAKEOVER the voters too.
  *  Specification: "Manual failover"; source of texts and times: redis-server 7.0.15. */
 import type { Millis } from '../lib/base/brand.ts'
-import { promote, runElection } from './election.ts'
+import { promote, runElection, takeElectionEpoch } from './election.ts'
 import { bumpEpochWithoutConsensus } from './epoch.ts'
 import type { Answer, Operation } from './event.ts'
 import { MESSAGE_FLAGS } from './layout.ts'
@@ -33,6 +33,7 @@ export const REFUSALS: Readonly<Record<ManualRefusal, string>> = {
 const START: Readonly<Record<Mode, (c: Cluster, primary: ClusterNode) => void>> = {
   plain(c, primary) {
     log(c, 'warning', 'Manual failover user request accepted.')
+    if (c.options.fastFailover) c.manual.epoch = takeElectionEpoch(c) // while clients need not wait yet for the disk
     sendBody(c, primary, { type: 'mfstart' })
   },
   force(c) {

@@ -6,7 +6,7 @@
  *  Before 4.0 the bus port was missing; since 7.2 the file (not the command) has `,<name>=<value>` fields behind the
  *  hostname. Times are Unix milliseconds, 0 for none. */
 import { isNodeId, type NodeId, SLOT_COUNT } from '../lib/base/brand.ts'
-import { slotRanges } from './slots.ts'
+import { slotText } from './slots.ts'
 import type { Cluster, ClusterNode } from './state.ts'
 
 /** A line that was read: what it says, believed but not yet connected to anything. */
@@ -72,7 +72,7 @@ export function nodeLine(c: Cluster, node: ClusterNode, tls = c.options.tlsClust
     node.pongReceivedAt,
     (node.primary ?? node).configEpoch,
     node.outbound || node === c.myself ? 'connected' : 'disconnected',
-    ...(node.slotCount === 0 ? [] : slotRanges(node.slots).map(writeRange)),
+    ...(node.slotCount === 0 ? [] : [slotText(node)]),
   ]
   return [...words, ...(node === c.myself ? markItems(c) : [])].join(' ')
 }
@@ -109,14 +109,13 @@ const MODERN_FLAGS: Readonly<Record<string, string>> = { primary: 'master', repl
 const plain = (text: string): string => (/^[\w.:%-]*$/.test(text) ? text : '')
 
 function markItems(c: Cluster): string[] {
-  const items: string[] = []
-  for (let s = 0; s < SLOT_COUNT; s++) {
-    const to = c.migratingTo[s]
-    const from = c.importingFrom[s]
-    if (to) items.push(`[${s}->-${to.id}]`)
-    else if (from) items.push(`[${s}-<-${from.id}]`)
-  }
-  return items
+  const slots = new Set([...c.migratingTo.keys(), ...c.importingFrom.keys()])
+  return [...slots]
+    .sort((a, b) => a - b)
+    .map((s) => {
+      const to = c.migratingTo.get(s)
+      return to ? `[${s}->-${to.id}]` : `[${s}-<-${c.importingFrom.get(s)!.id}]`
+    })
 }
 
 // ip:port[@busPort][,hostname[,name=value]...]; an IPv6 text is bare, so the port is after the last colon.
@@ -135,9 +134,6 @@ function readField(text: string): readonly [string, string] {
   check(!/[!#$%&()*+;<>?@[\]^{|}~]/.test(text), `${JSON.stringify(text)} has a character fields must not have`)
   return [text.slice(0, equals), text.slice(equals + 1)]
 }
-
-const writeRange = ([first, last]: readonly [number, number]): string =>
-  first === last ? `${first}` : `${first}-${last}`
 
 function readRange(text: string): readonly [number, number] {
   const match = /^(\d+)(?:-(\d+))?$/.exec(text)

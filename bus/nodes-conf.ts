@@ -186,7 +186,7 @@ function bindRow(c: Cluster, row: NodeRow): void {
   }
   for (const mark of row.marks) {
     const marks = mark.kind === 'migrating' ? c.migratingTo : c.importingFrom
-    marks[mark.slot] = rowOf(c, mark.node)
+    marks.set(mark.slot, rowOf(c, mark.node))
   }
 }
 

@@ -49,8 +49,8 @@ const SETSLOT_ACTIONS: {
   migrating: markMigrating,
   importing: markImporting,
   stable(c, { slot }) {
-    c.migratingTo[slot] = undefined
-    c.importingFrom[slot] = undefined
+    c.migratingTo.delete(slot)
+    c.importingFrom.delete(slot)
     return undefined
   },
   node: assignSlot,
@@ -105,7 +105,7 @@ function changeSlots(c: Cluster, what: 'add' | 'delete', slots: readonly number[
   }
   recordSlots(c, slots, what === 'add' ? c.myself : undefined)
   for (const s of slots) {
-    c.importingFrom[s] = undefined
+    c.importingFrom.delete(s)
     if (what === 'add') bindSlot(c, c.myself, s)
     else unbindSlot(c, s)
   }
@@ -149,7 +149,7 @@ function markMigrating(c: Cluster, { slot, id }: SetSlotAction<'migrating'>): An
   const target = findNode(c, id)
   if (!target) return error(`I don't know about node ${id}`)
   if (target.role === 'replica') return error('Target node is not a master')
-  c.migratingTo[slot] = target
+  c.migratingTo.set(slot, target)
   return undefined
 }
 
@@ -158,7 +158,7 @@ function markImporting(c: Cluster, { slot, id }: SetSlotAction<'importing'>): An
   const source = findNode(c, id)
   if (!source) return error(`I don't know about node ${id}`)
   if (source.role === 'replica') return error('Target node is not a master')
-  c.importingFrom[slot] = source
+  c.importingFrom.set(slot, source)
   return undefined
 }
 
@@ -175,7 +175,7 @@ function assignSlot(c: Cluster, { slot, id }: SetSlotAction<'node'>): Answer | u
     const text = `Can't assign hashslot ${slot} to a different node while I still hold keys for this hash slot.`
     return error(text)
   }
-  if (keys === 0) c.migratingTo[slot] = undefined
+  if (keys === 0) c.migratingTo.delete(slot)
   if (c.owners[slot] !== target) recordSlots(c, [slot], target)
   unbindSlot(c, slot)
   bindSlot(c, target, slot)
@@ -184,13 +184,13 @@ function assignSlot(c: Cluster, { slot, id }: SetSlotAction<'node'>): Answer | u
     followPrimary(c, target, 'lost-slots')
     needSave(c, 'fsync')
   }
-  if (target === myself && c.importingFrom[slot]) finishImport(c, slot)
+  if (target === myself && c.importingFrom.has(slot)) finishImport(c, slot)
   return undefined
 }
 
 function finishImport(c: Cluster, slot: number): void {
   if (bumpEpochWithoutConsensus(c)) log(c, 'warning', `configEpoch updated after importing slot ${slot}`)
-  c.importingFrom[slot] = undefined
+  c.importingFrom.delete(slot)
   // The old owner gives the slot up on our word: were it lost in a power failure, the slot would be nobody's.
   needSave(c, 'fsync')
   broadcastPong(c, 'all')
@@ -222,8 +222,8 @@ function reset(c: Cluster, hard: boolean): Answer | undefined {
     makePrimaryRow(c, myself)
     c.effects.push({ type: 'lead' }, { type: 'flush' })
   }
-  c.migratingTo.fill(undefined)
-  c.importingFrom.fill(undefined)
+  c.migratingTo.clear()
+  c.importingFrom.clear()
   resetManualFailover(c)
   for (const node of [...c.nodes.values()]) {
     if (node === myself) unbindAll(c, myself)

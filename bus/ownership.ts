@@ -95,7 +95,7 @@ export function claimLoadedSlots(c: Cluster, slotsWithKeys: readonly number[]): 
   if (c.myself.role !== 'primary') return
   for (const s of slotsWithKeys) {
     const owner = c.owners[s]
-    if (owner === c.myself || c.importingFrom[s]) continue
+    if (owner === c.myself || c.importingFrom.has(s)) continue
     if (!owner) {
       log(c, 'warning', `I have keys for unassigned slot ${s}. Taking responsibility for it.`)
       const change = { type: 'slots', first: s, count: 1, from: undefined, to: c.myself.id } as const
@@ -105,7 +105,7 @@ export function claimLoadedSlots(c: Cluster, slotsWithKeys: readonly number[]): 
     } else {
       const what = `I have keys for slot ${s}, but the slot is assigned to another node. Setting it to importing state.`
       log(c, 'warning', what)
-      c.importingFrom[s] = owner
+      c.importingFrom.set(s, owner)
     }
     needSave(c, 'fsync')
   }
@@ -124,7 +124,7 @@ function rebind(c: Cluster, claimant: ClusterNode, epoch: Epoch, slots: Uint8Arr
       const s = (i << 3) | lowestBit(rest)
       const owner = c.owners[s]
       // A slot being imported changes hands only by the operator's word.
-      if (c.importingFrom[s]) continue
+      if (c.importingFrom.has(s)) continue
       if (owner && owner.configEpoch >= epoch && !hasSlot(c.unclaimed, s)) continue
       if (owner === c.myself) outcome.ours.push(s)
       if (owner && owner === ours) outcome.takenFromUs++

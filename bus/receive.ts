@@ -11,6 +11,7 @@ import { attachInbound } from './links.ts'
 import { continueManualFailover, noteManualOffset, onMfStart } from './manual-failover.ts'
 import type { Body, Header, Message, PingBody } from './message.ts'
 import { acceptClaims, answerStaleClaim, claimsDiffer, leaveSubReplica, receiveUpdate } from './ownership.ts'
+import { countEntries } from './section.ts'
 import { sendPing } from './send.ts'
 import type { Cluster, ClusterNode, Link } from './state.ts'
 import { findNode, log, trace } from './table.ts'
@@ -43,7 +44,7 @@ const isPing = (body: Body): body is PingBody => body.type === 'ping' || body.ty
 function receivePing(c: Cluster, link: Link, sender: ClusterNode | undefined, header: Header, body: PingBody): void {
   const extended = (header.messageFlags & MESSAGE_FLAGS.extData) !== 0
   const known = sender ? '' : ', whom we do not know'
-  trace(c, 'gossip', `${body.type} from ${header.sender}${known}, mentioning ${body.gossip.length}`)
+  trace(c, 'gossip', `${body.type} from ${header.sender}${known}, mentioning ${countEntries(body.gossip)}`)
   // Said in every ping by those that read them. A node may come back as an older program, which does not.
   if (sender) sender.extensionsSupported = extended
   if (body.type !== 'pong') {

@@ -4,6 +4,8 @@ import { flagBits } from './flags.ts'
 import { MESSAGE_FLAGS, NODE_FLAGS } from './layout.ts'
 import { chooseExtensions, chooseMentions } from './mention.ts'
 import type { Body, Header, PingType } from './message.ts'
+import { countEntries } from './section.ts'
+import { findSlot } from './slots.ts'
 import { type Cluster, type ClusterNode, inMyShard, type Link, type LinkId, primaryOf } from './state.ts'
 import { trace } from './table.ts'
 
@@ -33,8 +35,8 @@ export function buildHeader(c: Cluster, flags = 0): Header {
 export function sendPing(c: Cluster, link: Link, type: PingType, extended = link.node?.extensionsSupported): void {
   if (!link.up) return
   if (type === 'ping' && link.outbound && link.node) link.node.pingSentAt = c.now
-  const body: Body = { type, gossip: chooseMentions(c), extensions: chooseExtensions(c, extended === true) }
-  trace(c, 'gossip', `${type} to ${link.node?.id ?? link.remoteIp}, mentioning ${body.gossip.length}`)
+  const body: Body = { type, gossip: chooseMentions(c, link.node), extensions: chooseExtensions(c, extended === true) }
+  trace(c, 'gossip', `${type} to ${link.node?.id ?? link.remoteIp}, mentioning ${countEntries(body.gossip)}`)
   dispatch(c, [link.id], body, MESSAGE_FLAGS.extData)
 }
 
@@ -60,9 +62,20 @@ export function broadcastToShard(c: Cluster, body: Body): void {
 /** Shows our new configuration unasked: to everybody after a win, or to the replicas of our shard before an election,
  *  so that they can rank themselves by our offset. `first` is who most needs to know. */
 export function broadcastPong(c: Cluster, to: 'all' | 'shard', first?: ClusterNode): void {
+  if (to === 'all') c.shownSlots = c.myself.slots.slice()
   const nodes = reachable(c).filter((node) => to === 'all' || (node.role === 'replica' && inMyShard(c, node)))
   const urgent = nodes.filter((node) => node === first)
   sendPongs(c, [...urgent, ...nodes.filter((node) => node !== first)])
+}
+
+/** Fast failover: shows slots that became ours to everybody, unless that was done. Called every tick. By redis-server's rules
+ *  some commands show them at once, and after the others whoever speaks with us hears of it. */
+export function showGains(c: Cluster): void {
+  const { slots } = c.myself
+  if (Buffer.compare(slots, c.shownSlots) === 0) return
+  const gained = findSlot(slots, c.shownSlots, () => true) !== undefined
+  c.shownSlots = slots.slice()
+  if (gained && c.options.fastFailover && c.myself.role === 'primary') broadcastPong(c, 'all')
 }
 
 /** Shows our configuration to these nodes, as far as there are links to them: one message for those that read extensions

@@ -64,6 +64,15 @@ export function slotRanges(bitmap: Uint8Array): Array<readonly [number, number]>
   return ranges
 }
 
+/** The slots of a node as words, in order: `0-5460 7000`. Kept until a slot changes hands: nodes.conf is written for
+ *  much else. */
+export function slotText(node: ClusterNode): string {
+  node.slotText ??= slotRanges(node.slots)
+    .map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`))
+    .join(' ')
+  return node.slotText
+}
+
 /** The slots of a bitmap, ascending. */
 export const listSlots = (bitmap: Uint8Array): number[] =>
   slotRanges(bitmap).flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => first + i))
@@ -73,6 +82,7 @@ export function bindSlot(c: Cluster, node: ClusterNode, s: number): boolean {
   if (c.owners[s]) return false
   c.owners[s] = node
   addSlot(node.slots, s)
+  node.slotText = undefined
   removeSlot(c.unclaimed, s)
   // A primary that gets its first slot in a cluster with replicas deserves some of them: it is a migration target from
   // the start (clause "replica migration"; observed as flag 256).
@@ -87,6 +97,7 @@ export function unbindSlot(c: Cluster, s: number): boolean {
   if (inMyShard(c, owner)) c.lostSlots.push(s)
   c.owners[s] = undefined
   removeSlot(owner.slots, s)
+  owner.slotText = undefined
   removeSlot(c.unclaimed, s)
   owner.slotCount--
   return true

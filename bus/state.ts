@@ -5,7 +5,8 @@ import type { Random } from '../lib/base/random.ts'
 import type { Effect } from './effect.ts'
 import type { Change, Dated, VoteNote } from './history.ts'
 import { SLOT_BYTES } from './layout.ts'
-import { type BodyType, MESSAGE_NAMES } from './message.ts'
+import { type BodyType, type GossipSection, MESSAGE_NAMES } from './message.ts'
+import { hashOf } from './section.ts'
 
 /** A TCP connection of the bus, named by the core for those it dials and by the transport for those it accepts. */
 export type LinkId = number
@@ -60,6 +61,8 @@ export interface ClusterNode {
   /** Bitmap of the slots bound to it here, and how many. */
   readonly slots: Uint8Array
   slotCount: number
+  /** The slots as text, once asked for, until one changes hands. */
+  slotText: string | undefined
   createdAt: Millis
   /** When the outstanding ping left; 0 for none. */
   pingSentAt: Millis
@@ -158,6 +161,8 @@ export interface ManualFailover {
   /** Replica side: the offset to reach, -1 until the paused primary told it. */
   targetOffset: number
   canStart: boolean
+  /** Replica side: the epoch taken for the election in advance. */
+  epoch: Epoch | undefined
 }
 
 export interface Cluster {
@@ -168,12 +173,15 @@ export interface Cluster {
   now: Millis
   myself: ClusterNode
   readonly nodes: Map<NodeId, ClusterNode>
+  /** The same rows by a hash of their ids; of two with one hash the later. Finds a row by bytes that were not made a string. */
+  readonly byHash: Map<number, ClusterNode>
   readonly links: Map<LinkId, Link>
   nextLinkId: LinkId
   /** Owner of each slot. */
   readonly owners: (ClusterNode | undefined)[]
-  readonly migratingTo: (ClusterNode | undefined)[]
-  readonly importingFrom: (ClusterNode | undefined)[]
+  /** Our marks on slots that are on the move: where to, and where from. Nearly always there are none. */
+  readonly migratingTo: Map<number, ClusterNode>
+  readonly importingFrom: Map<number, ClusterNode>
   /** Slots whose owner stopped claiming them: still bound, but anybody may claim them. Bitmap, not persisted. */
   readonly unclaimed: Uint8Array
   currentEpoch: Epoch
@@ -193,6 +201,10 @@ export interface Cluster {
   tickCount: number
   /** PFAIL nodes counted at the last tick: sizes the gossip section. */
   pfailCount: number
+  /** What the pings since this tick mention, while the table and the number of suspects are the same. */
+  mentioned: { tick: number; size: number; suspects: number; section: GossipSection } | undefined
+  /** Our slots as we last showed them to everybody. */
+  shownSlots: Uint8Array
   /** Suspicions of this step that nobody has been told yet. */
   untold: ClusterNode[]
   stats: { sent: Record<BodyType, number>; received: Record<BodyType, number>; bufferLimitExceeded: number }
@@ -238,6 +250,7 @@ export function createNode(c: { now: Millis; random: Random }, id: NodeId): Clus
     replicas: [],
     slots: new Uint8Array(SLOT_BYTES),
     slotCount: 0,
+    slotText: undefined,
     createdAt: c.now,
     pingSentAt: 0 as Millis,
     pongReceivedAt: 0 as Millis,
@@ -272,11 +285,12 @@ export function createCluster(init: {
     now: init.now,
     myself,
     nodes: new Map([[myself.id, myself]]),
+    byHash: new Map([[hashOf(myself.id), myself]]),
     links: new Map(),
     nextLinkId: 1,
     owners: new Array<ClusterNode | undefined>(SLOT_COUNT).fill(undefined),
-    migratingTo: new Array<ClusterNode | undefined>(SLOT_COUNT).fill(undefined),
-    importingFrom: new Array<ClusterNode | undefined>(SLOT_COUNT).fill(undefined),
+    migratingTo: new Map(),
+    importingFrom: new Map(),
     unclaimed: new Uint8Array(SLOT_BYTES),
     currentEpoch: 0 as Epoch,
     lastVoteEpoch: 0 as Epoch,
@@ -295,12 +309,14 @@ export function createCluster(init: {
       cantReason: '',
       cantLoggedAt: 0 as Millis,
     },
-    manual: { endsAt: 0 as Millis, replica: undefined, targetOffset: -1, canStart: false },
+    manual: { endsAt: 0 as Millis, replica: undefined, targetOffset: -1, canStart: false, epoch: undefined },
     stateAt: init.now,
     firstCheckAt: 0 as Millis,
     minorityAt: 0 as Millis,
     tickCount: 0,
     pfailCount: 0,
+    mentioned: undefined,
+    shownSlots: new Uint8Array(SLOT_BYTES),
     untold: [],
     stats: { sent: zeroCounters(), received: zeroCounters(), bufferLimitExceeded: 0 },
     history: [],

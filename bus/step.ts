@@ -15,7 +15,7 @@ import { operate } from './operator.ts'
 import { claimLoadedSlots } from './ownership.ts'
 import { receive } from './receive.ts'
 import { considerMigration } from './replica-migration.ts'
-import { broadcastBody, broadcastToShard } from './send.ts'
+import { broadcastBody, broadcastToShard, showGains } from './send.ts'
 import { slotsStillLost } from './slots.ts'
 import type { Cluster } from './state.ts'
 import { startReplication } from './table.ts'
@@ -71,6 +71,7 @@ function tick(c: Cluster): void {
   tendLinks(c)
   if (c.tickCount % TICKS_PER_RANDOM_PING === 0) pingSomebody(c)
   keepInTouch(c)
+  showGains(c)
   const primary = c.myself.primary
   if (primary && !c.facts.hasPrimaryTarget) startReplication(c, primary)
   if (c.facts.primaryLinkUp) c.dataIsForeign = false

@@ -1,9 +1,11 @@
 /** The nodes table: rows come and go, are renamed, and change role. Everything that keeps two rows consistent with each
  *  other is here, and the small verbs every rule uses to say that something must be saved, logged or traced. */
-import { isNodeId, type Millis, type NodeId } from '../lib/base/brand.ts'
+import { ID_LENGTH, isNodeId, type Millis, type NodeId } from '../lib/base/brand.ts'
 import type { LogLevel } from '../lib/base/log.ts'
 import { type Change, record } from './history.ts'
 import { closeLink } from './links.ts'
+import type { GossipSection } from './message.ts'
+import { hashAt, hashOf, isAbout } from './section.ts'
 import { unbindAll } from './slots.ts'
 import type { Cluster, ClusterNode } from './state.ts'
 
@@ -13,9 +15,22 @@ type FollowCause = Extract<Change, { type: 'followed' }>['cause']
 export const findNode = (c: Cluster, id: string): ClusterNode | undefined =>
   isNodeId(id) ? c.nodes.get(id) : undefined
 
+/** The row of whom the gossip entry at byte `at` is about. No string is made of an id that is in the table. */
+export function mentionedAt(c: Cluster, section: GossipSection, at: number): ClusterNode | undefined {
+  const node = c.byHash.get(hashAt(section, at))
+  if (node && isAbout(section, at, node.id)) return node
+  return c.nodes.get(section.latin1Slice(at, at + ID_LENGTH) as NodeId)
+}
+
 /** Adds a row. */
 export function addNode(c: Cluster, node: ClusterNode): void {
   c.nodes.set(node.id, node)
+  c.byHash.set(hashOf(node.id), node)
+}
+
+function takeOut(c: Cluster, node: ClusterNode): void {
+  c.nodes.delete(node.id)
+  c.byHash.delete(hashOf(node.id))
 }
 
 /** Removes a row and every trace of it: slots, marks, links, its reports about others, its place among replicas. */
@@ -29,15 +44,15 @@ export function removeNode(c: Cluster, node: ClusterNode): void {
   node.replicas = []
   if (node.outbound) closeLink(c, node.outbound)
   if (node.inbound) closeLink(c, node.inbound)
-  c.nodes.delete(node.id)
+  takeOut(c, node)
 }
 
 /** Gives a row the id its node turned out to have. */
 export function renameNode(c: Cluster, node: ClusterNode, id: NodeId): void {
   log(c, 'debug', `Renaming node ${node.id} into ${id}`)
-  c.nodes.delete(node.id)
+  takeOut(c, node)
   node.id = id
-  c.nodes.set(id, node)
+  addNode(c, node)
 }
 
 /** Makes a row a replica of `primary`. Having had a replica makes the primary a target of replica migration. */
@@ -76,8 +91,8 @@ export function makePrimaryRow(c: Cluster, node: ClusterNode): void {
 /** Makes us a replica of `primary`. Slots must be gone already; the caller says why, and how urgently to save. */
 export function followPrimary(c: Cluster, primary: ClusterNode, cause: FollowCause): void {
   record(c, { type: 'followed', primary: primary.id, cause })
-  c.migratingTo.fill(undefined)
-  c.importingFrom.fill(undefined)
+  c.migratingTo.clear()
+  c.importingFrom.clear()
   setReplicaOf(c, c.myself, primary)
   if (primary.shard !== c.myself.shard) c.dataIsForeign = true
   c.myself.shard = primary.shard
@@ -101,6 +116,7 @@ export function resetManualFailover(c: Cluster): void {
   manual.replica = undefined
   manual.targetOffset = -1
   manual.canStart = false
+  manual.epoch = undefined
 }
 
 /** How many replicas of a primary are not FAIL. */
@@ -133,6 +149,6 @@ export function trace(c: Cluster, namespace: string, text: string): void {
   c.effects.push({ type: 'trace', namespace, text })
 }
 
-function clearMarks(marks: (ClusterNode | undefined)[], node: ClusterNode): void {
-  for (let s = 0; s < marks.length; s++) if (marks[s] === node) marks[s] = undefined
+function clearMarks(marks: Map<number, ClusterNode>, node: ClusterNode): void {
+  for (const [slot, other] of marks) if (other === node) marks.delete(slot)
 }

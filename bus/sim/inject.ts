@@ -56,8 +56,8 @@ export function repair({ world, tell }: Stage): void {
       }
     }
     for (const marks of [cluster.migratingTo, cluster.importingFrom]) {
-      const slot = marks.findIndex((mark) => mark !== undefined)
-      if (slot >= 0) world.operate(index, { name: 'setslot', slot, action: 'stable' })
+      const [slot] = marks.keys()
+      if (slot !== undefined) world.operate(index, { name: 'setslot', slot, action: 'stable' })
     }
   }
 }

@@ -126,7 +126,7 @@ export class World {
     return this.operate(i, { name: 'meet', ip, port: options.port, busPort: options.port + 10_000 })
   }
 
-  /** Makes a cluster: the first `shards` nodes share the slots, the others replicate them in turn. */
+  /** Makes a cluster: the first `shards` nodes share the slots, the others replicate them in turn and have their data. */
   form(shards: number): void {
     for (let i = 0; i < this.nodes.length; i++) this.operate(i, { name: 'set-config-epoch', epoch: i + 1 })
     for (let i = 0; i < shards; i++) this.operate(i, { name: 'addslots', slots: slotsOfShard(i, shards) })
@@ -135,7 +135,7 @@ export class World {
       const primary = this.cluster(i % shards).myself.id
       this.until(() => this.operate(i, { name: 'replicate', id: primary }) === undefined, 10_000)
     }
-    this.until(() => this.hasConverged(), 60_000)
+    this.until(() => this.hasConverged() && this.nodes.every((node) => !node.cluster.dataIsForeign), 60_000)
   }
 
   /** Whether all living nodes are in state ok and agree on the owner of every slot and on everybody's role. */

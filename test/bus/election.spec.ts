@@ -10,6 +10,7 @@ import {
 } from '../../bus/election.ts'
 import { SLOT_BYTES } from '../../bus/layout.ts'
 import type { Header } from '../../bus/message.ts'
+import { NO_MENTIONS } from '../../bus/section.ts'
 import { createWorld, type World } from '../../bus/sim/world.ts'
 import { addSlot, hasSlot } from '../../bus/slots.ts'
 import type { Cluster, ClusterNode, ClusterOptions } from '../../bus/state.ts'
@@ -64,7 +65,7 @@ function voterScene(): { c: Cluster; primary: ClusterNode; replica: ClusterNode 
   return { c, primary, replica }
 }
 
-const PONG = { type: 'pong', gossip: [], extensions: [] } as const
+const PONG = { type: 'pong', gossip: NO_MENTIONS, extensions: [] } as const
 
 const request = (c: Cluster, replica: ClusterNode, fields: Partial<Header> = {}) =>
   messageFrom(c, replica, { type: 'auth-req' }, { currentEpoch: c.currentEpoch, ...fields })

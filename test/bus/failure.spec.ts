@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { countReports } from '../../bus/failure.ts'
 import { NODE_FLAGS } from '../../bus/layout.ts'
+import { readSection } from '../../bus/section.ts'
 import { createWorld } from '../../bus/sim/world.ts'
 import type { ClusterNode } from '../../bus/state.ts'
 import type { Millis } from '../../lib/base/brand.ts'
@@ -222,7 +223,9 @@ describe('failure: with fast failover', () => {
       [replica.outbound!.id, other.outbound!.id],
     )
     const { body } = told[0]!.message
-    assert.ok(body.type === 'pong' && body.gossip.some(({ id, flags }) => id === a.id && flags & NODE_FLAGS.pfail))
+    assert.ok(
+      body.type === 'pong' && readSection(body.gossip).some(({ id, flags }) => id === a.id && flags & NODE_FLAGS.pfail),
+    )
   })
 
   /** How many FAIL messages leave when we, called `letter`, agree with all the other voters about `z`. */

@@ -5,6 +5,7 @@ import type { Event, Operation } from '../../bus/event.ts'
 import { MESSAGE_FLAGS, NODE_FLAGS, SLOT_BYTES } from '../../bus/layout.ts'
 import { acceptLink, attachInbound, openLink } from '../../bus/links.ts'
 import type { Body, BodyType, Extension, GossipEntry, Header, Message, PingType } from '../../bus/message.ts'
+import { writeSection } from '../../bus/section.ts'
 import { SIM_OPTIONS } from '../../bus/sim/node.ts'
 import { addSlot, bindSlot } from '../../bus/slots.ts'
 import { type Cluster, type ClusterNode, type ClusterOptions, createCluster, createNode } from '../../bus/state.ts'
@@ -135,7 +136,7 @@ export const stranger = (b: Bench, letter: string, changes: Partial<Header> = {}
 
 export const ping = (type: PingType, gossip: GossipEntry[] = [], extensions: Extension[] = []): Body => ({
   type,
-  gossip,
+  gossip: writeSection(gossip),
   extensions,
 })
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { runElection } from '../../bus/election.ts'
 import {
   advanceManualFailover,
   awaitsStream,
@@ -7,6 +8,7 @@ import {
   onMfStart,
   startManualFailover,
 } from '../../bus/manual-failover.ts'
+import { NO_MENTIONS } from '../../bus/section.ts'
 import { createWorld, type World } from '../../bus/sim/world.ts'
 import type { Cluster, ClusterNode } from '../../bus/state.ts'
 import { step } from '../../bus/step.ts'
@@ -25,7 +27,7 @@ import {
   takeEffects,
 } from './hand-made.ts'
 
-const PONG = { type: 'pong', gossip: [], extensions: [] } as const
+const PONG = { type: 'pong', gossip: NO_MENTIONS, extensions: [] } as const
 const PAUSED = 1
 const FORCEACK = 2
 
@@ -126,6 +128,26 @@ describe('manual failover: the replica', () => {
     const effects = step(c, { type: 'turn-end' }, NOW)
     assert.equal(sentMessages(effects).at(-1)!.body.type, 'auth-req')
     assert.equal(awaitsStream(c), false)
+  })
+
+  it('has the epoch of its election on disk before its primary pauses, and takes another if somebody was faster', () => {
+    for (const [heard, asked] of [
+      [11, 11],
+      [12, 13],
+    ] as const) {
+      const { c, primary } = replicaScene()
+      const begin = step(c, { type: 'operator', operation: { name: 'failover', mode: 'plain' } }, NOW)
+      assert.deepEqual([begin[0], c.currentEpoch], [{ type: 'save', fsync: true }, 11])
+      noteManualOffset(c, primary, paused(c, primary, 600))
+      c.currentEpoch = heard as Epoch
+      ;(c.facts as Facts).replicationOffset = 600 as Offset
+      const effects = step(c, { type: 'turn-end' }, NOW)
+      assert.equal(effects[0]!.type === 'save', heard !== asked)
+      assert.deepEqual([sentMessages(effects).at(-1)!.header.currentEpoch, c.election.epoch], [asked, asked])
+      c.manual.endsAt = (NOW + 10_000) as Millis
+      runElection(Object.assign(c, { election: { ...c.election, sent: false, startAt: NOW } }))
+      assert.equal(c.election.epoch, asked + 1)
+    }
   })
 
   it('leaves that to the tick without fast failover, as redis-server does', () => {

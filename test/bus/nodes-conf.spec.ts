@@ -41,8 +41,8 @@ describe('nodes.conf: what we write', () => {
     })
     ownSlots(c, c.myself, 0, 5)
     ownSlots(c, c.myself, 7)
-    c.migratingTo[5] = a
-    c.importingFrom[93] = a
+    c.migratingTo.set(5, a)
+    c.importingFrom.set(93, a)
     assert.equal(
       writeNodesConf(c),
       `${M} 10.0.0.1:7000@17000 myself,master - 0 0 3 connected 0-5 7 [5->-${A}] [93-<-${A}]\n` +
@@ -126,7 +126,7 @@ describe('nodes.conf: what we read', () => {
     assert.deepEqual([a.ip, a.port, a.busPort, a.pingSentAt, a.pongReceivedAt], ['10.0.0.2', 7001, 17001, NOW, NOW])
     assert.deepEqual([b.health, b.failedAt, b.noAddress, b.slotCount], ['fail', NOW, true, 2])
     assert.deepEqual([c.owners[7], c.owners[6], c.owners[9]], [c.myself, undefined, b])
-    assert.deepEqual([c.migratingTo[5], c.importingFrom[93], c.size], [b, b, 2])
+    assert.deepEqual([c.migratingTo.get(5), c.importingFrom.get(93), c.size], [b, b, 2])
     assert.deepEqual([c.myself.configEpoch, a.configEpoch, c.lastVoteEpoch], [3, 0, 2])
   })
 
@@ -275,7 +275,7 @@ scenarios('nodes.conf changes hands', ['redis'], () => {
     addReplica(c, 'b', c.myself, { ip: '127.0.0.1', health: 'fail', outbound: undefined })
     ownSlots(c, c.myself, 0, 8000)
     ownSlots(c, a, 8001, 16383)
-    c.migratingTo[7] = a
+    c.migratingTo.set(7, a)
     c.currentEpoch = 5 as Epoch
     writeFileSync(file, writeNodesConf(c))
 
@@ -297,7 +297,7 @@ scenarios('nodes.conf changes hands', ['redis'], () => {
     })
     const theirs = read(readFileSync(file, 'latin1'))
     assert.deepEqual([theirs.myself.id, theirs.myself.slotCount, theirs.currentEpoch], [M, 8001, 5])
-    assert.deepEqual([theirs.migratingTo[7], theirs.nodes.size], [rowOf(theirs, 'a'), 3])
+    assert.deepEqual([theirs.migratingTo.get(7), theirs.nodes.size], [rowOf(theirs, 'a'), 3])
   })
 })
 
@@ -358,7 +358,8 @@ function build({ nodes, lastVoteEpoch, behind, marks }: Plan): Cluster {
   }
   for (const { slot, node, migrating } of marks) {
     const other = rows[node % rows.length]!
-    if (!c.migratingTo[slot] && !c.importingFrom[slot]) (migrating ? c.migratingTo : c.importingFrom)[slot] = other
+    if (!c.migratingTo.get(slot) && !c.importingFrom.get(slot))
+      (migrating ? c.migratingTo : c.importingFrom).set(slot, other)
   }
   c.currentEpoch = (Math.max(...rows.map((row) => row.configEpoch)) + behind) as Epoch
   c.lastVoteEpoch = lastVoteEpoch as Epoch

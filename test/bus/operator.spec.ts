@@ -160,11 +160,11 @@ describe('CLUSTER FORGET', () => {
 describe('CLUSTER ADDSLOTS, DELSLOTS, FLUSHSLOTS', () => {
   it('bind to us all slots or none, and clear importing marks', () => {
     const c = scene()
-    c.importingFrom[20] = c.nodes.get(A)
+    c.importingFrom.set(20, c.nodes.get(A)!)
     operate(c, { name: 'addslots', slots: [20, 19] })
     assert.equal(c.owners[20], undefined)
     operate(c, { name: 'addslots', slots: [20, 21] })
-    assert.deepEqual([c.owners[20], c.myself.slotCount, c.importingFrom[20]], [c.myself, 12, undefined])
+    assert.deepEqual([c.owners[20], c.myself.slotCount, c.importingFrom.get(20)], [c.myself, 12, undefined])
     assert.deepEqual([c.unsaved, c.stateDirty], ['save', true])
   })
 
@@ -187,17 +187,17 @@ describe('CLUSTER SETSLOT', () => {
     const a = c.nodes.get(A)
     operate(c, setslot(0, 'migrating', 'a'))
     operate(c, setslot(10, 'importing', 'a'))
-    assert.deepEqual([c.migratingTo[0], c.importingFrom[10], c.unsaved], [a, a, 'save'])
+    assert.deepEqual([c.migratingTo.get(0), c.importingFrom.get(10), c.unsaved], [a, a, 'save'])
     operate(c, { name: 'setslot', slot: 0, action: 'stable' })
     operate(c, { name: 'setslot', slot: 10, action: 'stable' })
-    assert.deepEqual([c.migratingTo[0], c.importingFrom[10]], [undefined, undefined])
+    assert.deepEqual([c.migratingTo.get(0), c.importingFrom.get(10)], [undefined, undefined])
   })
 
   it('NODE hands a slot without keys over, and ends its migration', () => {
     const c = scene()
     operate(c, setslot(0, 'migrating', 'a'))
     operate(c, setslot(0, 'node', 'a'))
-    assert.deepEqual([c.owners[0], c.migratingTo[0], c.myself.configEpoch], [c.nodes.get(A), undefined, 0])
+    assert.deepEqual([c.owners[0], c.migratingTo.get(0), c.myself.configEpoch], [c.nodes.get(A), undefined, 0])
   })
 
   it('NODE to ourselves of a slot we import bumps our config epoch and tells everybody', () => {
@@ -206,7 +206,7 @@ describe('CLUSTER SETSLOT', () => {
     operate(c, setslot(10, 'importing', 'a'))
     takeEffects(c)
     operate(c, setslot(10, 'node', 'm'))
-    assert.deepEqual([c.owners[10], c.importingFrom[10], c.myself.configEpoch], [c.myself, undefined, 7])
+    assert.deepEqual([c.owners[10], c.importingFrom.get(10), c.myself.configEpoch], [c.myself, undefined, 7])
     const effects = takeEffects(c)
     assert(logTexts(effects).includes('configEpoch updated after importing slot 10'))
     const sends = effects.filter((effect) => effect.type === 'send')
@@ -250,11 +250,11 @@ describe('CLUSTER RESET', () => {
     const c = scene()
     c.currentEpoch = 6 as Epoch
     c.myself.configEpoch = 5 as Epoch
-    c.migratingTo[0] = c.nodes.get(A)
+    c.migratingTo.set(0, c.nodes.get(A)!)
     operate(c, { name: 'forget', id: id('e') })
     assert.equal(operate(c, { name: 'reset', hard: false }), undefined)
     assert.deepEqual([...c.nodes.values()], [c.myself])
-    assert.deepEqual([c.myself.id, c.myself.slotCount, c.migratingTo[0], c.blacklist.size], [M, 0, undefined, 0])
+    assert.deepEqual([c.myself.id, c.myself.slotCount, c.migratingTo.get(0), c.blacklist.size], [M, 0, undefined, 0])
     assert.deepEqual([c.currentEpoch, c.myself.configEpoch, c.unsaved], [6, 5, 'fsync'])
     assert.deepEqual(c.links.size, 0)
   })

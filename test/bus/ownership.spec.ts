@@ -111,7 +111,7 @@ describe('ownership: claims (8.1 - 8.3)', () => {
   it('does not let gossip move a slot it is importing', () => {
     const b = bench()
     const source = peer(b, 'x', { slots: [1], epoch: 1 })
-    b.c.importingFrom[1] = source
+    b.c.importingFrom.set(1, source)
     claim(b, peer(b, 'a'), [1], 9)
     assert.deepEqual(owners(b, 1), ['x'])
   })
@@ -139,10 +139,10 @@ describe('ownership: what losing slots does to us (8.4, 8.9)', () => {
   it('makes a primary that lost its last slot a replica of the winner', () => {
     const b = bench()
     own(b, [1, 2], 1)
-    b.c.migratingTo[2] = peer(b, 'x')
+    b.c.migratingTo.set(2, peer(b, 'x'))
     const a = peer(b, 'a')
     const effects = claim(b, a, [1, 2], 5)
-    assert.deepEqual([b.c.myself.role, b.c.myself.primary, b.c.migratingTo[2]], ['replica', a, undefined])
+    assert.deepEqual([b.c.myself.role, b.c.myself.primary, b.c.migratingTo.get(2)], ['replica', a, undefined])
     assert.equal(of(effects, 'follow')[0]?.primary, a.id)
     assert.equal(saved(effects), 'later')
     const text = `Configuration change detected. Reconfiguring myself as a replica of ${a.id}`
@@ -266,7 +266,7 @@ describe('ownership: a loaded data set (8.8)', () => {
     own(b, [3])
     const x = peer(b, 'x', { slots: [2] })
     const effects = give(b, { type: 'loaded', slotsWithKeys: [1, 2, 3] })
-    assert.deepEqual([owners(b, 1, 2, 3), b.c.importingFrom[2]], [['m', 'x', 'm'], x])
+    assert.deepEqual([owners(b, 1, 2, 3), b.c.importingFrom.get(2)], [['m', 'x', 'm'], x])
     assert.equal(saved(effects), 'fsync')
   })
 

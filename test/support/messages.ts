@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { MESSAGE_FLAGS, SLOT_BYTES } from '../../bus/layout.ts'
 import type { Body, Extension, GossipEntry, Header, Message, PingBody } from '../../bus/message.ts'
+import { writeSection } from '../../bus/section.ts'
 import { epoch, nodeId, offset, shardId } from '../../lib/base/brand.ts'
 
 const VECTORS = 'test/fixtures/vectors'
@@ -128,7 +129,7 @@ const header: fc.Arbitrary<Header> = record({
 
 export const pingBody: fc.Arbitrary<PingBody> = record({
   type: fc.constantFrom('ping', 'pong', 'meet'),
-  gossip: fc.array(gossipEntry, { maxLength: 20 }),
+  gossip: fc.array(gossipEntry, { maxLength: 20 }).map(writeSection),
   extensions: fc.array(extension, { maxLength: 8 }),
 })
 

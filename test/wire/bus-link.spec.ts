@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { decode, encode, isRefusal } from '../../bus/codec.ts'
 import { NODE_FLAGS, SLOT_BYTES } from '../../bus/layout.ts'
 import type { Body, Extension, Message, PingType } from '../../bus/message.ts'
+import { NO_MENTIONS } from '../../bus/section.ts'
 import { createTransport, type Transport } from '../../bus/transport.ts'
 import { millis, shardId } from '../../lib/base/brand.ts'
 import { createLog } from '../../lib/base/log.ts'
@@ -58,7 +59,7 @@ scenarios('a link of the bus', ['redis'], ([kind = 'redis']) => {
     const server = await startServer({ kind, conf: CLUSTER })
     const frame = await exchange(
       server.port + 10000,
-      encode(strangerSays(0, { type: 'ping', gossip: [], extensions: [] })),
+      encode(strangerSays(0, { type: 'ping', gossip: NO_MENTIONS, extensions: [] })),
     )
     const decoded = decode(frame)
     assert.ok(!isRefusal(decoded))
@@ -127,7 +128,7 @@ async function startPeer(tls?: Certificate): Promise<Peer> {
   let lastId = DIALLED
   const answer = (link: number, { body }: Message): void => {
     if (body.type === 'ping' || body.type === 'meet')
-      send(link, { type: 'pong', gossip: [], extensions: peer.extensions })
+      send(link, { type: 'pong', gossip: NO_MENTIONS, extensions: peer.extensions })
   }
   const send = (link: number, body: Body): void => {
     peer.transport.send([link], encode(strangerSays(port, body, { slots: peer.slots })))
@@ -137,7 +138,7 @@ async function startPeer(tls?: Certificate): Promise<Peer> {
     slots: Buffer.alloc(SLOT_BYTES),
     extensions: [],
     say: (body) => send(DIALLED, body),
-    ping: (type) => send(DIALLED, { type, gossip: [], extensions: peer.extensions }),
+    ping: (type) => send(DIALLED, { type, gossip: NO_MENTIONS, extensions: peer.extensions }),
     transport: createTransport({
       listen: { host: ['127.0.0.1'], port: 0 },
       ...(tls && { tls }),

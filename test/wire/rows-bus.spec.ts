@@ -2,6 +2,7 @@
  *  and R51 of the feature list on live nodes. */
 import assert from 'node:assert/strict'
 import { decode, encode, isRefusal } from '../../bus/codec.ts'
+import { NO_MENTIONS } from '../../bus/section.ts'
 import { epoch, nodeId } from '../../lib/base/brand.ts'
 import { exchange, STRANGER, strangerSays } from '../support/bus.ts'
 import { ask, connect, fields, outcome } from '../support/client.ts'
@@ -125,7 +126,7 @@ scenarios('a stranger on the bus', ['rookery'], (kinds) => {
   it('R49: is not added to the table for pinging, nor is whom it mentions', async () => {
     const before = await table()
     for (let i = 0; i < 3; i++) await exchange(busPort, vector('ping-7.0.15.hex'))
-    await exchange(busPort, encode(strangerSays(1, { type: 'ping', gossip: [], extensions: [] })))
+    await exchange(busPort, encode(strangerSays(1, { type: 'ping', gossip: NO_MENTIONS, extensions: [] })))
     assert.deepEqual(await table(), before)
   })
 
@@ -145,7 +146,7 @@ scenarios('a stranger on the bus', ['rookery'], (kinds) => {
     await listener.call('SUBSCRIBE', 'news')
     const frames = bodies.map((body) => encode(strangerSays(1, body, far)))
     // The PING at the end is answered after everything before it was taken in.
-    const ping = encode(strangerSays(1, { type: 'ping', gossip: [], extensions: [] }))
+    const ping = encode(strangerSays(1, { type: 'ping', gossip: NO_MENTIONS, extensions: [] }))
     const answer = decode(await exchange(busPort, Buffer.concat([...frames, ping])))
     assert.ok(!isRefusal(answer))
     assert.equal(answer.body.type, 'pong')
