@@ -66,6 +66,8 @@ export class Driver implements ClusterDoor {
   #saveMayFail = false
   /** nodes.conf lacks something that others told us: the next tick writes it. */
   #unsaved = false
+  /** Those of the last save that kept any. */
+  #promises = ''
   #closed = false
 
   constructor(parts: DriverParts) {
@@ -129,6 +131,7 @@ export class Driver implements ClusterDoor {
     this.#saveMayFail = operation.name === 'saveconfig'
     this.#saveError = undefined
     const answer = this.feed({ type: 'operator', operation })
+    if (this.#saveMayFail) this.#settle()
     this.#saveMayFail = false
     if (this.#saveError === undefined) return answer
     return { error: `ERR error saving the cluster node config: ${(this.#saveError as Error).message}` }
@@ -214,10 +217,18 @@ export class Driver implements ClusterDoor {
     }
   }
 
+  /** What this node has promised the others, a vote or an epoch of its own, is in the file itself before they hear of it: whatever
+   *  server goes on with the file must keep it. The rest may be in a draft. */
   #save(fsync: boolean): void {
     this.#unsaved = false
+    const { currentEpoch, lastVoteEpoch, myself } = this.view
+    const promises = `${currentEpoch} ${lastVoteEpoch} ${myself.configEpoch}`
+    const isPromise = fsync && promises !== this.#promises
     try {
-      this.#nodesFile.write(writeNodesConf(this.view), fsync)
+      this.#nodesFile.write(writeNodesConf(this.view), fsync && !isPromise)
+      if (!isPromise) return
+      this.#nodesFile.settle()
+      this.#promises = promises
     } catch (cause) {
       this.#cannotSave(cause)
     }

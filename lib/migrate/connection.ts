@@ -53,22 +53,25 @@ export class TargetLink {
     return this.#wait(timeoutMs, true, (done) => void this.#socket.once(event, () => done()))
   }
 
-  /** Resolves when the kernel has taken the bytes. */
-  write(bytes: Buffer, timeoutMs: number): Promise<void> {
-    return this.#wait(timeoutMs, false, (done) => void this.#socket.write(bytes, (error) => error ?? done()))
+  /** Resolves when the kernel has taken the bytes; undefined when it has already. */
+  write(bytes: Buffer, timeoutMs: number): Promise<void> | undefined {
+    if (this.#failure === undefined) this.#socket.write(bytes)
+    if (this.#failure === undefined && this.#socket.writableLength === 0) return undefined
+    return this.#wait(timeoutMs, false, (done) => void this.#socket.write('', (error) => error ?? done()))
   }
 
-  /** The next line, without its end. */
-  async line(timeoutMs: number): Promise<string> {
-    let end = this.#received.indexOf(LF)
-    while (end < 0) {
+  /** Adds lines, without their ends, until there are so many; those that came before a failure are there, too. */
+  async lines(lines: string[], count: number, timeoutMs: number): Promise<void> {
+    while (lines.length < count) {
+      const end = this.#received.indexOf(LF)
+      if (end >= 0) {
+        lines.push(this.#received.latin1Slice(0, this.#received[end - 1] === CR ? end - 1 : end))
+        this.#received = this.#received.subarray(end + 1)
+        continue
+      }
       if (this.#received.length > MAX_LINE) this.#fail(new LinkFailure('that is no reply', {}))
       await this.#wait(timeoutMs, false, () => {})
-      end = this.#received.indexOf(LF)
     }
-    const text = this.#received.latin1Slice(0, this.#received[end - 1] === CR ? end - 1 : end)
-    this.#received = this.#received.subarray(end + 1)
-    return text
   }
 
   close(): void {

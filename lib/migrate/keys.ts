@@ -157,26 +157,23 @@ async function receive(
   mayRetry: boolean,
 ): Promise<Outcome> {
   const { auth, targetDb, timeoutMs } = transfer
-  const acknowledged: string[] = []
+  const before = (auth === undefined ? 0 : 1) + (link.selected === targetDb ? 0 : 1)
+  const lines: string[] = []
   let error: ClientError | undefined
-  let answered = 0
   try {
-    const before: string[] = []
-    if (auth !== undefined) before.push(await link.line(timeoutMs))
-    if (link.selected !== targetDb) before.push(await link.line(timeoutMs))
-    const refusal = before.find((line) => line.startsWith('-'))
-    for (const name of sent) {
-      const line = await link.line(timeoutMs)
-      answered++
-      const bad = refusal ?? (line.startsWith('-') ? line : undefined)
-      if (bad === undefined) acknowledged.push(name)
-      else error ??= fail(`Target instance replied with error: ${bad.slice(1)}`)
-    }
+    await link.lines(lines, before + sent.length, timeoutMs)
   } catch (cause) {
     link.close()
-    if (answered === 0) return interrupted(cause, READING, mayRetry)
-    return { acknowledged, error: error ?? READING, mayRetry: false }
+    if (lines.length <= before) return interrupted(cause, READING, mayRetry)
+    error = READING
   }
+  const isRefusal = (line: string): boolean => line.startsWith('-')
+  const acknowledged: string[] = []
+  const refusal = lines.slice(0, before).find(isRefusal)
+  const bad = refusal ?? lines.find(isRefusal)
+  if (bad !== undefined) error = fail(`Target instance replied with error: ${bad.slice(1)}`)
+  for (const [i, line] of lines.slice(before).entries())
+    if (refusal === undefined && !isRefusal(line)) acknowledged.push(sent[i]!)
   link.selected = error === undefined ? targetDb : -1
   return { acknowledged, error, mayRetry: false }
 }

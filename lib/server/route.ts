@@ -44,7 +44,7 @@ export function route(
 
 /** The common case, decided in a few loads: the slot is ours, it is not on the move, all is well. */
 const isSettled = (c: Readonly<Cluster>, slot: number): boolean =>
-  c.owners[slot] === c.myself && c.state === 'ok' && c.migratingTo[slot] === undefined
+  c.owners[slot] === c.myself && c.state === 'ok' && (c.migratingTo.size === 0 || !c.migratingTo.has(slot))
 
 /** The same for a transaction: all queued commands must agree on one slot. */
 export function routeAll(
@@ -82,8 +82,8 @@ function routeSlot(
   const down = c.state === 'ok' ? undefined : whenDown(c, isWrite, channels)
   if (down !== undefined) return down
 
-  const target = owner === c.myself ? c.migratingTo[slot] : undefined
-  const importing = owner !== c.myself && c.importingFrom[slot] !== undefined
+  const target = owner === c.myself ? c.migratingTo.get(slot) : undefined
+  const importing = owner !== c.myself && c.importingFrom.has(slot)
   if ((target !== undefined || importing) && requests.every(({ entry }) => entry.fullName === 'migrate'))
     return undefined
   if (target !== undefined && !channels) {
@@ -143,7 +143,7 @@ export function routeBlocked(
   if (c.state === 'fail') return CLUSTER_DOWN
   const owner = c.owners[slot % SLOT_COUNT]
   if (owner === undefined) return SLOT_NOT_SERVED
-  if (owner === c.myself || c.importingFrom[slot] !== undefined) return undefined
+  if (owner === c.myself || c.importingFrom.has(slot)) return undefined
   if (readonlyCommand && asker.readonly && c.myself.primary === owner) return undefined
   return redirect('MOVED', c, slot, owner, asker)
 }

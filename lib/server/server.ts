@@ -141,6 +141,10 @@ export class Server {
       expired: (db, key) => {
         if (this.propagation.wanted) this.propagation.add(db, encodeRequest(['DEL', key.own()]))
       },
+      fieldsExpired: (db, key, fields) => {
+        const names = fields.map((field) => Buffer.from(field, 'latin1'))
+        if (this.propagation.wanted) this.propagation.add(db, encodeRequest(['HDEL', key.own(), ...names]))
+      },
       exchanged: () => this.tracking.flushed(),
       awaited: (db) => [...this.watches.names(db), ...this.blockedKeys.names(db)],
     }

@@ -150,7 +150,7 @@ scenarios('a cluster of both kinds', ['mixed'], (kinds) => {
 
   describe('sharing nodes.conf', () => {
     // On a busy machine a restart may take longer than the node timeout.
-    before(() => Promise.all(nodes.map(({ port }) => ask(port, 'CONFIG', 'SET', 'cluster-replica-no-failover', 'yes'))))
+    before(() => Promise.all(nodes.map(({ port }) => ask(port, 'CONFIG', 'SET', 'cluster-node-timeout', 15_000))))
 
     for (const i of [0, 1]) {
       const [from, to] = [kinds[i % kinds.length]!, kinds[(i + 1) % kinds.length]!]
