@@ -6,6 +6,7 @@
  *  one group of them with WAIT 1 after each write. Faults follow each other, drawn from a seed that is printed first. At the end
  *  every counter is compared with what its client remembers. Exits with 1 when a confirmed write is gone, when an acknowledged one is
  *  gone that no fault excuses, or when a client met an error while nothing was broken. Needs redis-server and redis-cli. */
+import assert from 'node:assert/strict'
 import Table from 'cli-table3'
 import { type Random, seededRandom, systemRandom } from '../lib/base/random.ts'
 import { ask } from '../test/support/client.ts'
@@ -20,6 +21,7 @@ import { cast, FAULTS, type Fault, NODE_TIMEOUT_MS, oneOf } from './support/soak
 
 const MINUTES = Number(process.argv[2] ?? 20)
 const SEED = Number(process.argv[3] ?? systemRandom.below(2 ** 31))
+assert(MINUTES > 0 && Number.isSafeInteger(SEED), 'usage: npm run soak [-- minutes [seed]]')
 
 /** Two node timeouts, in which voters do not vote about the same primary again, and a little more. */
 const CALM_MS = 2 * NODE_TIMEOUT_MS + 500
@@ -106,7 +108,7 @@ function tableOf(tolls: ReadonlyMap<string, Toll>, played: Played): string {
 }
 
 /** What must not have happened, in words; empty after a good run. */
-function faultsFound(tolls: ReadonlyMap<string, Toll>): string[] {
+function complaints(tolls: ReadonlyMap<string, Toll>): string[] {
   const found: string[] = []
   for (const [cause, { lost, lostConfirmed, errors }] of tolls) {
     const mayLose = FAULTS.some((fault) => fault.name === cause && fault.mayLose)
@@ -132,6 +134,7 @@ const EXPECTED = new RegExp(
     'EPIPE',
     'Connection is closed',
     'Socket closed',
+    'Disconnects client',
     'Failed to refresh slots cache',
     'Too many Cluster redirections',
     'Cluster(.)*(retries|reconnect)',
@@ -155,7 +158,7 @@ async function soak(): Promise<void> {
     clients.enter('the comparison at the end')
     await clients.stop()
     say(`${played.length} faults\n${tableOf(clients.tolls, played)}`)
-    const found = faultsFound(clients.tolls)
+    const found = complaints(clients.tolls)
     say(found.length === 0 ? 'nothing was lost that must not be' : found.join('\n'))
     if (found.length > 0) process.exitCode = 1
   } catch (error) {

@@ -4,6 +4,9 @@ import { Cluster as IoredisCluster } from 'ioredis'
 import { eventually, sleep } from '../../test/support/eventually.ts'
 import { LIBRARIES } from '../../test/support/libraries.ts'
 
+/** The cause of what happens while nothing is broken. */
+export const CALM = 'calm'
+
 /** What the clients went through under one cause. */
 export interface Toll {
   acknowledged: number
@@ -135,19 +138,22 @@ async function openWaiting(port: number): Promise<Group> {
 
 /** Increments one counter after the other; each belongs to one worker, so its replies must count up by one. */
 async function work(ledger: Ledger, group: Group, counters: readonly Counter[]): Promise<void> {
-  let lastAt = performance.now()
+  let last = { at: performance.now(), cause: ledger.cause }
   for (let i = 0; !ledger.isStopped; i = (i + 1) % counters.length) {
     if (await increment(ledger, group, counters[i]!)) {
       const now = performance.now()
-      const toll = tollOf(ledger, ledger.cause)
-      toll.longestGapMs = Math.max(toll.longestGapMs, now - lastAt)
-      lastAt = now
+      const toll = tollOf(ledger, blamed(ledger, last.cause))
+      toll.longestGapMs = Math.max(toll.longestGapMs, now - last.at)
+      last = { at: now, cause: ledger.cause }
     }
     await sleep(PACE_MS)
   }
 }
 
-/** True when it was acknowledged. An error is entered under the fault in which the attempt began, if it began in one. */
+/** What to blame for something that began under `cause` and ended now: the fault, if there was one at either end. */
+const blamed = (ledger: Ledger, cause: string): string => (cause === CALM ? ledger.cause : cause)
+
+/** True when it was acknowledged. */
 async function increment(ledger: Ledger, group: Group, counter: Counter): Promise<boolean> {
   const { cause } = ledger
   try {
@@ -163,15 +169,12 @@ async function increment(ledger: Ledger, group: Group, counter: Counter): Promis
     return true
   } catch (error) {
     const message = `${group.name}: ${(error as Error).message.replaceAll(/\d{2,}/g, 'N')}`
-    const toll = tollOf(ledger, cause === CALM ? ledger.cause : cause)
+    const toll = tollOf(ledger, blamed(ledger, cause))
     toll.errors.set(message, (toll.errors.get(message) ?? 0) + 1)
     if (!/MOVED|ASK|CLUSTERDOWN|TRYAGAIN|READONLY|LOADING/.test(message)) toll.inDoubt++
     return false
   }
 }
-
-/** The cause of what happens while nothing is broken. */
-export const CALM = 'calm'
 
 /** Compares a seen value with the remembered one, `step` apart; from then on the seen one counts. */
 function judge(ledger: Ledger, counter: Counter, seen: number, step: number): void {

@@ -1,10 +1,10 @@
 /** The faults of the soak, one row each: what is done to the cluster, and what it may cost. Each leaves every node running and every
  *  link whole; none is begun before the cluster has settled after the last. */
-import { strict as assert } from 'node:assert'
+import assert from 'node:assert/strict'
 import type { Random } from '../../lib/base/random.ts'
 import { clusterTool } from '../../test/support/cli.ts'
 import { ask, outcome } from '../../test/support/client.ts'
-import { myself, roleOf, slotCount } from '../../test/support/cluster.ts'
+import { leads, myself, roleOf, settled, slotCount } from '../../test/support/cluster.ts'
 import { eventually, sleep } from '../../test/support/eventually.ts'
 import type { Network } from '../../test/support/network.ts'
 import type { Server } from '../../test/support/process.ts'
@@ -120,9 +120,14 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'a replica changes its program',
+    name: 'a replica changes its program, and back',
     mayLose: false,
-    play: ({ shard: { replica } }) => replica.restart(replica.kind === 'redis' ? 'rookery' : 'redis'),
+    async play({ network, shard: { replica } }) {
+      const { kind } = replica
+      await replica.restart(kind === 'redis' ? 'rookery' : 'redis')
+      await settled(network.cluster.nodes)
+      await replica.restart(kind)
+    },
   },
 ]
 
@@ -140,13 +145,6 @@ export async function cast(nodes: readonly Server[]): Promise<Pick<Scene, 'shard
   assert(spare && shards.length === 3, `not three shards and a spare: ${JSON.stringify(lines.map(({ line }) => line))}`)
   return { shards, spare: spare.node }
 }
-
-const leads = (node: Server): Promise<string> =>
-  eventually(() => roleOf(node), {
-    what: `${node.kind} at ${node.port} leads`,
-    withinMs: PROMOTION_LIMIT_MS,
-    until: (role) => role === 'master',
-  })
 
 async function takesOver(replica: Server, ...how: readonly 'FORCE'[]): Promise<void> {
   let askedAt = Number.NEGATIVE_INFINITY

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { SLOT_COUNT } from '../../lib/base/brand.ts'
 import { slotOf } from '../../lib/base/slot.ts'
 import { ask, fields } from './client.ts'
-import { eventually } from './eventually.ts'
+import { eventually, sleep } from './eventually.ts'
 import { freePort } from './ports.ts'
 import { type Conf, type Kind, type Server, startServer } from './process.ts'
 
@@ -63,15 +63,23 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 }
 
 /** Cluster nodes that know nobody and own nothing. */
-export function startNodes(options: ClusterOptions, count: number): Promise<Server[]> {
+export async function startNodes(options: ClusterOptions, count: number): Promise<Server[]> {
   const conf = { 'cluster-enabled': 'yes', 'cluster-node-timeout': options.nodeTimeoutMs ?? 2000, ...options.conf }
   const start = async (i: number): Promise<Server> => {
     const port = await freePort()
     const kind = options.kinds[i % options.kinds.length]!
     return startServer({ kind, port, conf: { ...conf, ...(await options.confOf?.(i, port)) } })
   }
-  return Promise.all(Array.from({ length: count }, (_, i) => start(i)))
+  const nodes: Server[] = []
+  while (nodes.length < count) {
+    const group = Math.min(START_AT_ONCE, count - nodes.length)
+    nodes.push(...(await Promise.all(Array.from({ length: group }, (_, i) => start(nodes.length + i)))))
+  }
+  return nodes
 }
+
+/** More programs starting at one instant would hold each other up for too long. */
+const START_AT_ONCE = 10
 
 async function shareSlots(primaries: readonly Server[]): Promise<void> {
   const from = (i: number): number => Math.round((i * SLOT_COUNT) / primaries.length)
@@ -183,12 +191,32 @@ export async function lineOf(node: Server, observer: Server): Promise<NodeLine |
   return (await nodeLines(observer.port)).find((n) => n.port === node.port)
 }
 
+const knownAt = async (id: string, nodes: readonly Server[]): Promise<number> => {
+  const views = await Promise.all(nodes.map((node) => nodeLines(node.port)))
+  return views.filter((lines) => lines.some((line) => line.id === id)).length
+}
+
+/** Nobody knows `id` now, nor at any time in the next `ms`. */
+export async function staysGone(id: string, nodes: readonly Server[], ms: number): Promise<void> {
+  await eventually(() => knownAt(id, nodes), { what: 'nobody knows it', withinMs: 5000, until: (n) => n === 0 })
+  for (const until = performance.now() + ms; performance.now() < until; await sleep(100))
+    assert.equal(await knownAt(id, nodes), 0, 'it came back')
+}
+
 export const myId = async (node: Server): Promise<string> => String(await ask(node.port, 'CLUSTER', 'MYID'))
 
 /** "master" or "slave", as the node itself says. */
 export async function roleOf(node: Server): Promise<string> {
   return (await fields(node.port, 'INFO', 'replication'))['role'] ?? ''
 }
+
+/** Waits until a node says that it is a primary. */
+export const leads = (node: Server, withinMs = 20_000): Promise<string> =>
+  eventually(() => roleOf(node), {
+    what: `${node.kind} at ${node.port} is a primary`,
+    withinMs,
+    until: (role) => role === 'master',
+  })
 
 /** Number of slots in a node line. */
 export const slotCount = (line: NodeLine): number =>

@@ -2,26 +2,12 @@
 import assert from 'node:assert/strict'
 import { clusterTool } from '../support/cli.ts'
 import { ask, outcome } from '../support/client.ts'
-import { myId, nodeLines, settled, startCluster } from '../support/cluster.ts'
-import { eventually, sleep } from '../support/eventually.ts'
-import type { Server } from '../support/process.ts'
+import { myId, settled, startCluster, staysGone } from '../support/cluster.ts'
 import { scenarios } from '../support/suite.ts'
 
 const T = 1000
 /** How long gossip about a forgotten node is not believed. Real servers have a minute, and no option for it. */
 const BLACKLIST_SEC = 2
-
-const knownAt = async (id: string, nodes: readonly Server[]): Promise<number> => {
-  const views = await Promise.all(nodes.map((node) => nodeLines(node.port)))
-  return views.filter((lines) => lines.some((line) => line.id === id)).length
-}
-
-/** Nobody knows `id` now, nor at any time in the next `ms`. */
-async function staysGone(id: string, nodes: readonly Server[], ms: number): Promise<void> {
-  await eventually(() => knownAt(id, nodes), { what: 'nobody knows it', withinMs: 5000, until: (n) => n === 0 })
-  for (const until = performance.now() + ms; performance.now() < until; await sleep(100))
-    assert.equal(await knownAt(id, nodes), 0, 'it came back')
-}
 
 scenarios('a forgotten node', ['rookery'], (kinds) => {
   const conf = { 'cluster-blacklist-ttl': BLACKLIST_SEC }
