@@ -7,7 +7,7 @@ import { isBlacklisted, isHandshakeOver, moveNode } from './handshake.ts'
 import { record } from './history.ts'
 import { GOSSIP_ENTRY_SIZE, NODE_FLAGS } from './layout.ts'
 import { closeLink, forgetLink, openLink } from './links.ts'
-import { heardAt } from './mention.ts'
+import { heardAt, isCrowd } from './mention.ts'
 import type { GossipEntry, GossipSection } from './message.ts'
 import { flagsAt, pongSecAt, readEntry } from './section.ts'
 import { sendPing } from './send.ts'
@@ -49,13 +49,18 @@ export function loseLink(c: Cluster, link: Link): void {
   openLink(c, node)
 }
 
-/** Once a second: pings one of those we heard nothing of for a while, drawn at random. What one asks spares all who are
- *  told of the answer; were all to choose whom they miss most, they would choose the same. */
+/** Once a second: pings whoever of a few was not heard from for longest. In a crowd it is one of those we heard nothing of for a
+ *  while, drawn at random: what one asks spares all who are told of the answer; were all to choose whom they miss most, they
+ *  would choose the same. */
 export function pingSomebody(c: Cluster): void {
+  const chosen = isCrowd(c) ? drawOverdue(c) : drawOldest(c)
+  if (chosen) ping(c, chosen)
+}
+
+function drawOverdue(c: Cluster): ClusterNode | undefined {
   const overdue = c.now - c.options.nodeTimeoutMs / OVERDUE_ONE_IN
   const missed = [...c.nodes.values()].filter((node) => isIdle(c, node) && heardAt(c, node) < overdue)
-  const chosen = c.options.fastFailover ? missed[c.random.below(Math.max(missed.length, 1))] : drawOldest(c)
-  if (chosen) ping(c, chosen)
+  return missed[c.random.below(Math.max(missed.length, 1))]
 }
 
 /** redis-server's rule: of a few nodes drawn at random, the one whose answer is oldest. */

@@ -13,9 +13,13 @@ const MENTION_ONE_IN = 10
 /** Of those mentioned, one in so many is drawn at random, so that everybody is mentioned now and then: one who is new,
  *  moved, or counts as failed. The others are those we heard of last. */
 const DRAWN_ONE_IN = 3
-/** From so many nodes on all pings between two ticks mention the same: no node hears two of them, and looking at all nodes
- *  for each would make the work of a message grow with their number. */
+/** So many nodes are a crowd. */
 const CROWD = 100
+
+/** Whether there are so many nodes that what each says to all others has to be spared: any message then counts as a sign of life,
+ *  and nobody is pinged for its own sake. In a smaller cluster every node pings every other within half a node timeout, as
+ *  redis-server does: that proves each link in both directions, and news arrive sooner. */
+export const isCrowd = (c: Cluster): boolean => c.options.fastFailover && c.nodes.size >= CROWD
 
 /** The gossip section of one ping: a tenth of the known nodes, then every node we suspect, because a failure is agreed
  *  upon only as fast as suspicions spread. `reader`, who knows about itself, is not mentioned unless by redis-server's
@@ -23,7 +27,9 @@ const CROWD = 100
 export function chooseMentions(c: Cluster, reader?: ClusterNode): GossipSection {
   const { tickCount: tick, pfailCount: suspects } = c
   const size = c.nodes.size
-  if (!c.options.fastFailover || size < CROWD) return composeMentions(c, reader)
+  if (!isCrowd(c)) return composeMentions(c, reader)
+  // All pings between two ticks mention the same: no node hears two of them, and looking at all nodes for each would make the
+  // work of a message grow with their number.
   const last = c.mentioned
   if (last && last.tick === tick && last.size === size && last.suspects === suspects) return last.section
   const section = composeMentions(c)
@@ -52,10 +58,9 @@ function composeMentions(c: Cluster, reader?: ClusterNode): GossipSection {
   return writeSection([...chosen].map((node) => describe(c, node)))
 }
 
-/** When we last heard of a node: from itself, by any message, or by what others say of its answers. By redis-server's
- *  rules only answers to pings count. */
+/** When we last heard of a node: by an answer to a ping, ours or others', or in a crowd from itself by any message. */
 export const heardAt = (c: Cluster, node: ClusterNode): Millis =>
-  c.options.fastFailover && node.dataReceivedAt > node.pongReceivedAt ? node.dataReceivedAt : node.pongReceivedAt
+  isCrowd(c) && node.dataReceivedAt > node.pongReceivedAt ? node.dataReceivedAt : node.pongReceivedAt
 
 /** Nodes drawn at random, which is all of redis-server's rule. */
 function draw(
@@ -84,7 +89,10 @@ function addLatest(
   reader?: ClusterNode,
 ): void {
   const momentMs = c.options.nodeTimeoutMs / (2 * MOMENTS)
-  const momentOf = (node: ClusterNode): number => Math.max(0, Math.floor((c.now - heardAt(c, node)) / momentMs))
+  const momentOf = (node: ClusterNode): number => {
+    const newsAt = Math.max(node.dataReceivedAt, node.pongReceivedAt)
+    return Math.max(0, Math.floor((c.now - newsAt) / momentMs))
+  }
   const isFit = (node: ClusterNode): boolean =>
     node !== c.myself && node !== reader && node.health === 'ok' && isWorthMentioning(node) && !chosen.has(node)
   const counts = new Uint32Array(MOMENTS)

@@ -5,8 +5,9 @@ import { MESSAGE_FLAGS, NODE_FLAGS } from '../../bus/layout.ts'
 import type { GossipEntry, PingBody } from '../../bus/message.ts'
 import { readSection } from '../../bus/section.ts'
 import { createWorld } from '../../bus/sim/world.ts'
-import type { ClusterNode } from '../../bus/state.ts'
-import type { Epoch, Millis, Offset, ShardId } from '../../lib/base/brand.ts'
+import { type ClusterNode, createNode } from '../../bus/state.ts'
+import { addNode } from '../../bus/table.ts'
+import { type Epoch, type Millis, nodeId, type Offset, type ShardId } from '../../lib/base/brand.ts'
 import {
   type Bench,
   bench,
@@ -53,9 +54,14 @@ describe('gossip: when to ping (5)', () => {
     assert.equal(node.pingSentAt, b.now)
   })
 
-  it('with fast failover pings at every tenth tick one of those it heard nothing of for a quarter of a node timeout', () => {
+  it('in a crowd pings at every tenth tick one of those it heard nothing of for a quarter of a node timeout', () => {
     const b = bench()
     const nodes = crowd(b, 4)
+    // Nobody to ping, but many.
+    for (let i = 0; i < 100; i++) {
+      const id = nodeId(i.toString(16).padStart(40, '0'))
+      addNode(b.c, Object.assign(createNode(b.c, id), { noAddress: true }))
+    }
     for (let i = 0; i < 9; i++) tickAfter(b, 60)
     Object.assign(nodes[0]!, { pongReceivedAt: b.now }) // others had its answer
     Object.assign(nodes[1]!, { dataReceivedAt: b.now }) // it spoke to us

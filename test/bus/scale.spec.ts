@@ -22,7 +22,7 @@ describe('a large cluster', function () {
 
   it('says less when nothing happens than by the rules of redis-server', () => {
     const [ours, redis] = (['ours', 'redis'] as const).map((rules) => {
-      const { world, counters, reset } = startCrowd(25, rules, T)
+      const { world, counters, reset } = startCrowd(50, rules, T)
       world.advance(2 * T)
       reset()
       world.advance(T)

@@ -93,8 +93,11 @@ scenarios('the bus of a cluster at work', ['rookery', 'mixed'], (kinds) => {
       (await Promise.all(rest.map((node) => count(node, name)))).reduce((a, b) => a + b, 0)
     for (const name of ['fail_sent', 'fail_received'])
       await eventually(() => sum(name), { what: `somebody counts ${name}`, withinMs: 5000 })
+    // Who took its slots would tell it by a ping; the others do by an update.
+    replica.pause()
     await primary.restart()
     await counts(primary, 'update_received')
+    replica.resume()
     await eventually(() => sum('update_sent'), { what: 'somebody counts update_sent', withinMs: 5000 })
     await settled(cluster.nodes)
   })
