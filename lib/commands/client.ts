@@ -11,7 +11,7 @@ import { killClients, listedClients } from './client-filter.ts'
 import { CLIENT_HELP } from './client-help.ts'
 import type { Command, CommandFlag } from './define.ts'
 import { word } from './docs.ts'
-import { replyHelp, tooManyArguments } from './help.ts'
+import { HELP_ROW, replyHelp, tooManyArguments } from './help.ts'
 import { trackingSubcommands } from './tracking.ts'
 
 const ANYBODY: readonly CommandFlag[] = ['noscript', 'loading', 'stale']
@@ -42,12 +42,7 @@ export const clientContainer: Command = {
       },
     }),
     sub({
-      name: 'help',
-      arity: 2,
-      flags: ['loading', 'stale'],
-      since: '5.0.0',
-      summary: 'Show helpful text about the different subcommands',
-      complexity: 'O(1)',
+      ...HELP_ROW,
       run: ({ reply }) => replyHelp(reply, 'CLIENT', CLIENT_HELP),
     }),
     sub({

@@ -6,7 +6,7 @@ import type { Call } from '../server/call.ts'
 import { aclCategories } from './categories.ts'
 import { replyDocs, replyInfo } from './command-docs.ts'
 import { family } from './define.ts'
-import { replyHelp } from './help.ts'
+import { HELP_ROW, replyHelp } from './help.ts'
 import { hasKeys, keysWithFlags } from './key-specs.ts'
 import type { CommandEntry } from './table.ts'
 
@@ -68,13 +68,8 @@ export const commandCommands = family({
       run: getKeysAndFlags,
     },
     {
-      name: 'help',
-      arity: 2,
-      flags: ['loading', 'stale'],
+      ...HELP_ROW,
       group: 'server',
-      since: '5.0.0',
-      summary: 'Show helpful text about the different subcommands',
-      complexity: 'O(1)',
       categories: ['connection'],
       run: ({ reply }) => replyHelp(reply, 'COMMAND', HELP),
     },

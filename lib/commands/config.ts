@@ -7,7 +7,7 @@ import type { Call } from '../server/call.ts'
 import { type Client, isLocal } from '../server/client.ts'
 import type { Server } from '../server/server.ts'
 import type { Command, CommandFlag } from './define.ts'
-import { replyHelp } from './help.ts'
+import { HELP_ROW, replyHelp } from './help.ts'
 
 const ADMIN: readonly CommandFlag[] = ['admin', 'noscript', 'loading', 'stale']
 
@@ -88,13 +88,8 @@ export const configContainer: Command = {
       },
     },
     {
-      name: 'help',
-      arity: 2,
-      flags: ['loading', 'stale'],
+      ...HELP_ROW,
       group: 'server',
-      since: '5.0.0',
-      summary: 'Show helpful text about the different subcommands',
-      complexity: 'O(1)',
       run: ({ reply }) => replyHelp(reply, 'CONFIG', HELP),
     },
   ],

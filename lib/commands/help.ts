@@ -3,6 +3,16 @@ import { type ClientError, fail } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Reply } from '../resp/reply.ts'
 
+/** What the rows of `<COMMAND> HELP` have in common. */
+export const HELP_ROW = {
+  name: 'help',
+  arity: 2,
+  flags: ['loading', 'stale'],
+  since: '5.0.0',
+  summary: 'Show helpful text about the different subcommands',
+  complexity: 'O(1)',
+} as const
+
 /** Answers the lines of `body`, a text with one entry after the other, as redis-server 7.0 frames them. */
 export function replyHelp(reply: Reply, command: string, body: string): void {
   const lines = [

@@ -1,7 +1,7 @@
 /** MODULE: there are none, and none can be loaded: they are native code for a C server. */
 import { fail } from '../errors.ts'
 import { type ArgumentDoc, type Command, family } from './define.ts'
-import { replyHelp } from './help.ts'
+import { HELP_ROW, replyHelp } from './help.ts'
 
 /** MODULE LOAD and its kin, which need enable-module-command. */
 const changing = (
@@ -30,13 +30,8 @@ export const moduleCommands = family({
   complexity: 'Depends on subcommand.',
   subcommands: [
     {
-      name: 'help',
-      arity: 2,
-      flags: ['loading', 'stale'],
+      ...HELP_ROW,
       group: 'server',
-      since: '5.0.0',
-      summary: 'Show helpful text about the different subcommands',
-      complexity: 'O(1)',
       run: ({ reply }) => replyHelp(reply, 'MODULE', HELP),
     },
     {

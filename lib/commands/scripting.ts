@@ -5,7 +5,7 @@ import type { Script } from '../script/cache.ts'
 import type { Call } from '../server/call.ts'
 import { type ArgumentDoc, type Command, type CommandFlag, countedKeys, family, type KeyPositions } from './define.ts'
 import { word } from './docs.ts'
-import { replyHelp } from './help.ts'
+import { HELP_ROW, replyHelp } from './help.ts'
 
 const FLAGS: readonly CommandFlag[] = ['noscript', 'stale', 'skip_monitor', 'no_mandatory_keys', 'movablekeys']
 
@@ -142,13 +142,8 @@ export const scriptingCommands = family(
         run: exists,
       },
       {
-        name: 'help',
-        arity: 2,
-        flags: ['loading', 'stale'],
+        ...HELP_ROW,
         group: 'scripting',
-        since: '5.0.0',
-        summary: 'Show helpful text about the different subcommands',
-        complexity: 'O(1)',
         run: ({ reply }) => replyHelp(reply, 'SCRIPT', HELP),
       },
       {

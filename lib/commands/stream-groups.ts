@@ -8,7 +8,7 @@ import type { Call } from '../server/call.ts'
 import { position } from './args.ts'
 import { type ArgumentDoc, type Command, family, type KeyPositions } from './define.ts'
 import { KEY, option } from './docs.ts'
-import { replyHelp, tooManyArguments } from './help.ts'
+import { HELP_ROW, replyHelp, tooManyArguments } from './help.ts'
 import { idAt, noGroup, stream, streamForWrite } from './stream-args.ts'
 
 const GROUP: ArgumentDoc = { name: 'groupname', type: 'string' }
@@ -95,12 +95,7 @@ const xgroup: Command = stream({
       },
     }),
     stream({
-      name: 'help',
-      arity: 2,
-      flags: ['loading', 'stale'],
-      since: '5.0.0',
-      summary: 'Show helpful text about the different subcommands',
-      complexity: 'O(1)',
+      ...HELP_ROW,
       run: ({ reply }) => replyHelp(reply, 'XGROUP', HELP),
     }),
     stream({

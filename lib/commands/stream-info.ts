@@ -9,7 +9,7 @@ import type { Call } from '../server/call.ts'
 import { position } from './args.ts'
 import { type Command, family, type KeyPositions } from './define.ts'
 import { KEY } from './docs.ts'
-import { replyHelp, tooManyArguments } from './help.ts'
+import { HELP_ROW, replyHelp, tooManyArguments } from './help.ts'
 import { noGroup, readStream, replyEntries, replyEntry, replyId, replyName, stream, take } from './stream-args.ts'
 
 const KEY_AT_2: KeyPositions = { first: 2, last: 2, step: 1, flags: ['RO', 'access'] }
@@ -54,12 +54,7 @@ const xinfo: Command = stream({
       },
     }),
     stream({
-      name: 'help',
-      arity: 2,
-      flags: ['loading', 'stale'],
-      since: '5.0.0',
-      summary: 'Show helpful text about the different subcommands',
-      complexity: 'O(1)',
+      ...HELP_ROW,
       run: ({ reply }) => replyHelp(reply, 'XINFO', HELP),
     }),
     stream({
