@@ -6,6 +6,7 @@ import { evaluateState } from './health.ts'
 import { noteVote, record } from './history.ts'
 import { MESSAGE_FLAGS } from './layout.ts'
 import type { Header, Message } from './message.ts'
+import { answerStaleClaim } from './ownership.ts'
 import { broadcastBody, broadcastPong, sendBody } from './send.ts'
 import { findSlot, moveSlots } from './slots.ts'
 import { type Cluster, type ClusterNode, isVoter, quorum } from './state.ts'
@@ -148,6 +149,8 @@ export function grantVote(c: Cluster, sender: ClusterNode, message: Message): vo
       noteVote(c, { type: 'refused', epoch: message.header.currentEpoch, to: sender.id, refusal })
       log(c, 'warning', `Failover auth denied to ${sender.id}: ${refusalText(refusal)}`)
     }
+    // Its primary may have died before it told its replica of a new epoch: without the news it would ask in vain for ever.
+    if (refusal.reason === 'stale-slot') answerStaleClaim(c, sender, message.header)
     return
   }
   noteVote(c, { type: 'gave', epoch: c.currentEpoch, to: sender.id })

@@ -96,16 +96,17 @@ export function check(memory: Memory, step: Step): void {
   mine.lastAt = step.at
 }
 
-/** Config epochs of primaries are unique, once gossip has settled. */
-export function checkUniqueEpochs(nodes: readonly SimNode[]): void {
+/** Which two living primaries have the same config epoch; undefined when none have, as it must be once gossip has settled. */
+export function whyNotUnique(nodes: readonly SimNode[]): string | undefined {
   const owners = new Map<number, NodeId>()
   for (const { alive, cluster } of nodes) {
     const { role, configEpoch, id } = cluster.myself
     if (!alive || role !== 'primary') continue
     const other = owners.get(configEpoch)
-    if (other) throw new Violation('unique-epochs', `${other} and ${id} both have config epoch ${configEpoch}`)
+    if (other) return `${other} and ${id} both have config epoch ${configEpoch}`
     owners.set(configEpoch, id)
   }
+  return undefined
 }
 
 /** What is remembered of the node, brought up to date with restarts and new names. */

@@ -9,7 +9,7 @@ import { type Cast, giveFirstWrites, writeConfs } from './boot.ts'
 import { noteStep, settle, startClients, type Tally } from './clients.ts'
 import { whyNotConverged } from './convergence.ts'
 import { healAll, inject, probeSlot, repair, type Stage } from './inject.ts'
-import { check, checkUniqueEpochs, createMemory, type Memory, Violation } from './invariants.ts'
+import { check, createMemory, type Memory, Violation, whyNotUnique } from './invariants.ts'
 import type { SimNode } from './node.ts'
 import type { Plan } from './plan.ts'
 import { createTimeline, type Timeline } from './timeline.ts'
@@ -75,7 +75,7 @@ export function runTrial(plan: Plan, { detailed = false }: TrialOptions = {}): O
   try {
     giveFirstWrites(castOf(plan), world.nodes)
     clients = startClients(world, probes(plan), plan.nodeTimeoutMs)
-    settleDown(world, () => undefined, START_MS, 'start', [])
+    settleDown(world, () => whyNotConverged(world.nodes), START_MS, 'start')
     const stage: Stage = {
       world,
       plan,
@@ -150,12 +150,18 @@ const tellTo =
   (node, text) =>
     timeline?.tell(world.age, node, text)
 
-/** Lets time pass until the cluster is whole, looking again and again; returns how long it took. Slots of `lost`
- *  nodes may be missing. */
-function settleDown(world: World, act: () => void, atMostMs: number, rule: string, lost: readonly SimNode[]): number {
+/** Lets time pass, looking again and again, until there is nothing left that stands in the way; returns how long it took.
+ *  Throws a violation of `rule` when it takes too long. */
+function settleDown(
+  world: World,
+  whyNot: () => string | undefined,
+  atMostMs: number,
+  rule: string,
+  act: () => void = () => undefined,
+): number {
   const start = world.schedule.now
   for (;;) {
-    const why = whyNotConverged(world.nodes, countSlotsOf(lost, world.nodes))
+    const why = whyNot()
     const took = world.schedule.now - start
     if (why === undefined) return took
     if (took >= atMostMs) throw new Violation(rule, `not within ${atMostMs} ms: ${why}`)
@@ -176,8 +182,11 @@ function comeToRest(stage: Stage, memory: Memory): number {
     repairAt += REPAIR_EVERY_MS
     repair(stage)
   }
-  const took = settleDown(world, act, CONVERGE_TIMEOUTS * plan.nodeTimeoutMs + CONVERGE_MS, 'converge', lost)
-  checkUniqueEpochs(world.nodes)
+  // Slots of lost nodes may be missing.
+  const whyNot = (): string | undefined => whyNotConverged(world.nodes, countSlotsOf(lost, world.nodes))
+  const took = settleDown(world, whyNot, CONVERGE_TIMEOUTS * plan.nodeTimeoutMs + CONVERGE_MS, 'converge', act)
+  // Of two primaries with one epoch one steps aside when it hears the other, and all speak with all within a node timeout.
+  settleDown(world, () => whyNotUnique(world.nodes), 2 * plan.nodeTimeoutMs, 'unique-epochs')
   return took
 }
 

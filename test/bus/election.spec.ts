@@ -9,7 +9,7 @@ import {
   whyNoVote,
 } from '../../bus/election.ts'
 import { SLOT_BYTES } from '../../bus/layout.ts'
-import type { Header } from '../../bus/message.ts'
+import type { Header, Message } from '../../bus/message.ts'
 import { NO_MENTIONS } from '../../bus/section.ts'
 import { createWorld, type World } from '../../bus/sim/world.ts'
 import { addSlot, hasSlot } from '../../bus/slots.ts'
@@ -479,11 +479,6 @@ describe('voting: all must hold, else silence', () => {
       request: { messageFlags: 2 },
       text: tooSoon,
     },
-    'f: a claimed slot has an owner with a higher config epoch': {
-      myself: { configEpoch: 5 as Epoch },
-      request: { slots: addedTo(99) },
-      text: 'slot 99 epoch (5) > reqEpoch (4)',
-    },
   }
   for (const [clause, refusal] of Object.entries(refusals)) {
     it(`is refused when ${clause}`, () => {
@@ -500,6 +495,19 @@ describe('voting: all must hold, else silence', () => {
       assert.deepEqual(logTexts(effects), expected)
     })
   }
+
+  it('is refused when f: a claimed slot has an owner with a higher config epoch; the replica is told of it', () => {
+    const { c, replica } = voterScene()
+    c.myself.configEpoch = 5 as Epoch
+    grantVote(c, replica, request(c, replica, { slots: addedTo(99) }))
+    const effects = takeEffects(c)
+    assert.deepEqual(logTexts(effects), [
+      `Failover auth denied to ${replica.id}: slot 99 epoch (5) > reqEpoch (4)`,
+      `Node ${replica.id} has old slots configuration, sending an UPDATE message about ${c.myself.id}`,
+    ])
+    const [{ body }] = sentMessages(effects) as [Message]
+    assert.deepEqual(body, { type: 'update', node: c.myself.id, configEpoch: 5, slots: c.myself.slots })
+  })
 
   it('a forced request needs no failed primary', () => {
     const { c, primary, replica } = voterScene()

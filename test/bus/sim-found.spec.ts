@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import type { Plan } from '../../bus/sim/plan.ts'
 import { runTrial } from '../../bus/sim/trial.ts'
-import { CROSSING_NEWS, FOREIGN_DATA, FORGET_TWICE, LAST_WORDS, LOST_IMPORT } from './sim-plans.ts'
+import { CROSSING_NEWS, FOREIGN_DATA, FORGET_TWICE, LAST_WORDS, LOST_IMPORT, UNHEARD_EPOCH } from './sim-plans.ts'
 
 /** Runs a plan that once broke a rule. */
 function expectNoViolation(plan: Plan): void {
@@ -32,5 +32,9 @@ describe('faults the simulator found', function () {
 
   it('a slot that was imported is on disk before its old owner lets go (seed 22318)', () => {
     expectNoViolation(LOST_IMPORT)
+  })
+
+  it('a replica whose primary died before it told of its new epoch learns it from those that refuse (seed 4163)', () => {
+    expectNoViolation(UNHEARD_EPOCH)
   })
 })

@@ -102,3 +102,19 @@ export const LOST_IMPORT: Plan = {
     { atMs: 9457, type: 'crash', who: { node: 2 }, power: true, forMs: 1359, torn: false },
   ],
 }
+
+/** A primary takes a new config epoch and dies before its replica heard of it, but not before the voters did. */
+export const UNHEARD_EPOCH: Plan = {
+  ...QUIET,
+  seed: 4163,
+  nodeTimeoutMs: 1250,
+  fastFailover: true,
+  replicaMigration: false,
+  clocksAheadMs: [726, 452, -974],
+  maxDelayMs: 10,
+  chaosMs: 15_518,
+  faults: [
+    { atMs: 14_848, type: 'bumpepoch', who: { node: 1 } },
+    { atMs: 15_095, type: 'crash', who: { primaryOf: 1 }, power: true, forMs: undefined, torn: false },
+  ],
+}
