@@ -92,6 +92,7 @@ export function noteManualOffset(c: Cluster, sender: ClusterNode, header: Header
 export function advanceManualFailover(c: Cluster): void {
   const { manual } = c
   if (manual.endsAt === 0 || manual.canStart || manual.targetOffset !== c.facts.replicationOffset) return
+  if (!c.facts.primaryLinkUp) return // the same number, counted in another history than the primary's
   manual.canStart = true
   log(c, 'warning', 'All master replication stream processed, manual failover can start.')
 }

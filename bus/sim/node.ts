@@ -69,7 +69,7 @@ export interface SimNode extends Host {
   readonly inbox: Event[]
   /** When, in world time, it last started. */
   startedAt: number
-  /** When it last started, or went on after a sleep or a jump of its clock. */
+  /** When it last started, or went on after a sleep or a jump of its clock: perhaps it still has to. */
   upSince: number
   /** Until when, by its own clock, writes wait for a manual failover. */
   pausedUntil: number

@@ -4,7 +4,6 @@ import type { NodeId } from '../../lib/base/brand.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import type { Effect } from '../effect.ts'
 import type { Event } from '../event.ts'
-import { isVoter } from '../state.ts'
 import { type Cast, giveFirstWrites, writeConfs } from './boot.ts'
 import { noteStep, settle, startClients, type Tally } from './clients.ts'
 import { whyNotConverged } from './convergence.ts'
@@ -200,14 +199,11 @@ function withoutHeir({ world: { nodes }, plan, lost }: Stage): SimNode[] {
     })
 }
 
-/** How many slots belong to these. */
-const countSlotsOf = (some: readonly SimNode[], nodes: readonly SimNode[]): number =>
-  some.reduce((sum, { cluster }) => sum + boundTo(nodes, cluster.myself.id), 0)
-
-/** The slots living nodes believe to be a node's. */
-function boundTo(nodes: readonly SimNode[], id: NodeId): number {
-  const observer = nodes.find((node) => node.alive && isVoter(node.cluster.myself))
-  return observer?.cluster.nodes.get(id)?.slotCount ?? 0
+/** How many slots belong to these, as those who know them best say: others may have forgotten them. */
+function countSlotsOf(lost: readonly SimNode[], nodes: readonly SimNode[]): number {
+  const living = nodes.filter((node) => node.alive)
+  const known = (id: NodeId): number[] => living.map(({ cluster }) => cluster.nodes.get(id)?.slotCount ?? 0)
+  return lost.reduce((sum, { cluster }) => sum + Math.max(...known(cluster.myself.id)), 0)
 }
 
 /** Whether a replica's data are past what the validity factor allows, or will be before it can have been elected. */

@@ -199,11 +199,11 @@ export class World {
     for (const event of node.inbox.splice(0)) if (node.alive) this.deliver(node, event)
   }
 
-  /** The clock of a node is set. */
+  /** The clock of a node is set. One that is set back says nothing new until it is where it was. */
   jump(i: number, ms: number): void {
     const node = this.node(i)
     node.clockAheadMs += ms
-    node.upSince = this.schedule.now
+    node.upSince = this.schedule.now + Math.max(-ms, 0)
   }
 
   /** Cuts the network between two nodes, in both directions. */

@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict'
 import type { Plan } from '../../bus/sim/plan.ts'
 import { runTrial } from '../../bus/sim/trial.ts'
-import { CROSSING_NEWS, FOREIGN_DATA, FORGET_TWICE, LAST_WORDS, LOST_IMPORT, UNHEARD_EPOCH } from './sim-plans.ts'
+import {
+  CROSSING_NEWS,
+  FOREIGN_DATA,
+  FORGET_TWICE,
+  LAST_WORDS,
+  LOST_IMPORT,
+  SAME_LENGTH,
+  UNHEARD_EPOCH,
+} from './sim-plans.ts'
 
 /** Runs a plan that once broke a rule. */
 function expectNoViolation(plan: Plan): void {
@@ -36,5 +44,9 @@ describe('faults the simulator found', function () {
 
   it('a replica whose primary died before it told of its new epoch learns it from those that refuse (seed 4163)', () => {
     expectNoViolation(UNHEARD_EPOCH)
+  })
+
+  it('an offset counts only in the history of the primary: a failover by order waits for the link (seed 12865)', () => {
+    expectNoViolation(SAME_LENGTH)
   })
 })

@@ -118,3 +118,23 @@ export const UNHEARD_EPOCH: Plan = {
     { atMs: 15_095, type: 'crash', who: { primaryOf: 1 }, power: true, forMs: undefined, torn: false },
   ],
 }
+
+/** A deposed primary fetches the data of its heir when it is told to take the place back: its own history is, by chance, as long
+ *  as the other. */
+export const SAME_LENGTH: Plan = {
+  ...QUIET,
+  seed: 12_865,
+  nodeTimeoutMs: 1250,
+  fastFailover: true,
+  clocksAheadMs: [0, 0, 0, 57],
+  maxDelayMs: 60,
+  chaosMs: 11_292,
+  faults: [
+    { atMs: 1932, type: 'forget', who: { replicaOf: 1, nth: 0 }, other: { node: 3 } },
+    { atMs: 2586, type: 'failover', who: { replicaOf: 1, nth: 0 }, mode: 'plain' },
+    { atMs: 2623, type: 'failover', who: { replicaOf: 1, nth: 0 }, mode: 'plain' },
+    { atMs: 7262, type: 'part', who: { primaryOf: 2 }, other: { node: 1 }, forMs: 4455 },
+    { atMs: 8882, type: 'failover', who: { replicaOf: 1, nth: 0 }, mode: 'force' },
+    { atMs: 9215, type: 'failover', who: { replicaOf: 1, nth: 0 }, mode: 'plain' },
+  ],
+}
