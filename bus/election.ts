@@ -277,10 +277,11 @@ export function takeElectionEpoch(c: Cluster): Epoch {
   return c.currentEpoch
 }
 
-/** Asks every node for its vote in a new epoch: that which was taken before our primary's clients began to wait, if nobody took a
- *  higher one since. */
+/** Asks every node for its vote in a new epoch: that which was taken before our primary's clients began to wait, if nobody took it
+ *  too, by an operator's order perhaps, or a higher one since. */
 function requestVotes(c: Cluster): void {
-  if (c.manual.epoch !== c.currentEpoch) takeElectionEpoch(c)
+  const isShared = [...c.nodes.values()].some((node) => node.configEpoch >= c.currentEpoch)
+  if (c.manual.epoch !== c.currentEpoch || isShared) takeElectionEpoch(c)
   c.manual.epoch = undefined // one request for each
   Object.assign(c.election, { epoch: c.currentEpoch, sent: true, votes: 0, voters: [] })
   noteVote(c, { type: 'asked', epoch: c.currentEpoch })

@@ -10,6 +10,7 @@ import {
   LAST_WORDS,
   LOST_IMPORT,
   SAME_LENGTH,
+  SHARED_EPOCH,
   UNHEARD_EPOCH,
 } from './sim-plans.ts'
 
@@ -48,5 +49,9 @@ describe('faults the simulator found', function () {
 
   it('an offset counts only in the history of the primary: a failover by order waits for the link (seed 12865)', () => {
     expectNoViolation(SAME_LENGTH)
+  })
+
+  it('an epoch that was taken for an election is not used when the primary took it too (seed 25174)', () => {
+    expectNoViolation(SHARED_EPOCH)
   })
 })

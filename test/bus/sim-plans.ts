@@ -138,3 +138,19 @@ export const SAME_LENGTH: Plan = {
     { atMs: 9215, type: 'failover', who: { replicaOf: 1, nth: 0 }, mode: 'plain' },
   ],
 }
+
+/** A primary takes a new epoch just when its replica, ordered to take its place, took one for the election. */
+export const SHARED_EPOCH: Plan = {
+  ...QUIET,
+  seed: 25_174,
+  spare: 1,
+  nodeTimeoutMs: 1250,
+  fastFailover: true,
+  clocksAheadMs: [0, -1728, 0, 0, -540, 0, -1961],
+  chaosMs: 15_004,
+  faults: [
+    { atMs: 1873, type: 'bumpepoch', who: { primaryOf: 1 } },
+    { atMs: 1888, type: 'bumpepoch', who: { node: 0 } },
+    { atMs: 2142, type: 'failover', who: { replicaOf: 0, nth: 0 }, mode: 'plain' },
+  ],
+}
