@@ -55,12 +55,15 @@ function addRows(nodes: number, rules: Rules): void {
     const count = Math.max(1, Math.floor(share * crowd.shards))
     if (next + count > crowd.shards - 2) break
     const victims = Array.from({ length: count }, () => next++)
+    crowd.world.advance(NODE_TIMEOUT_MS)
     crowd.reset()
     const { detectedMs, replacedMs } = crashPrimaries(crowd, victims, PATIENCE_MS)
     const { elections, denied } = crowd.counters
     const head = share === 0 ? first : ['', '', '', '', '', '']
+    process.stderr.write(
+      `${nodes} ${rules}: ${count} crashed, FAIL after ${detectedMs.toFixed(0)}, replaced after ${replacedMs.toFixed(0)} ms, ${elections} elections\n`,
+    )
     table.push([...head, count, Math.round(detectedMs), Math.round(replacedMs), elections, denied])
-    crowd.world.advance(2 * NODE_TIMEOUT_MS)
   }
   if (options['traffic-only']) table.push([...first, '-', '-', '-', '-', '-'])
   process.stderr.write(`${nodes} nodes under the rules of ${rules}: ${first.slice(2).join(' ')}\n`)
@@ -68,7 +71,7 @@ function addRows(nodes: number, rules: Rules): void {
 
 /** kB/s, messages/s and CPU % of a node, once the start is forgotten. */
 function measureTraffic({ world, counters, reset }: Crowd, nodes: number): string[] {
-  world.advance(2 * NODE_TIMEOUT_MS)
+  world.advance(NODE_TIMEOUT_MS)
   reset()
   const before = process.cpuUsage()
   world.advance(WINDOW_MS)

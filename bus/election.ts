@@ -7,9 +7,9 @@ import { noteVote, record } from './history.ts'
 import { MESSAGE_FLAGS } from './layout.ts'
 import type { Header, Message } from './message.ts'
 import { answerStaleClaim } from './ownership.ts'
-import { broadcastBody, broadcastPong, sendBody } from './send.ts'
+import { answer, broadcastBody, broadcastPong } from './send.ts'
 import { findSlot, moveSlots } from './slots.ts'
-import { type Cluster, type ClusterNode, isVoter, quorum } from './state.ts'
+import { type Cluster, type ClusterNode, isVoter, type Link, quorum } from './state.ts'
 import { log, makePrimaryRow, needSave, resetManualFailover, trace } from './table.ts'
 
 /** FAIL must reach the voters before our request does, or they deny it: they would still see our primary working. Who
@@ -140,8 +140,9 @@ export function countVote(c: Cluster, sender: ClusterNode, message: Message): vo
 }
 
 /** Answers a request for our vote, with a vote or with silence. The promise "one vote in an epoch" must survive a crash:
- *  it is on disk before the vote leaves. */
-export function grantVote(c: Cluster, sender: ClusterNode, message: Message): void {
+ *  it is on disk before the vote leaves. And it leaves on the link the request came on, which is there: our own to the
+ *  candidate may be down, just when links break. */
+export function grantVote(c: Cluster, sender: ClusterNode, link: Link, message: Message): void {
   const refusal = whyNoVote(c, sender, message.header)
   trace(c, 'election', `${sender.id} asks for our vote: ${refusal?.reason ?? 'granted'}`)
   if (refusal) {
@@ -157,7 +158,7 @@ export function grantVote(c: Cluster, sender: ClusterNode, message: Message): vo
   sender.primary!.votedAt = c.now
   c.lastVoteEpoch = c.currentEpoch
   needSave(c, 'fsync')
-  sendBody(c, sender, { type: 'auth-ack' })
+  answer(c, link, { type: 'auth-ack' })
   log(c, 'warning', `Failover auth granted to ${sender.id} for epoch ${c.currentEpoch}`)
 }
 

@@ -3,7 +3,7 @@ import type { NodeId } from '../lib/base/brand.ts'
 import { record } from './history.ts'
 import { broadcastBody, sendPongs } from './send.ts'
 import { type Cluster, type ClusterNode, isVoter, quorum } from './state.ts'
-import { log, needSaveLearned, trace } from './table.ts'
+import { log, needSaveLearned, rowsOf, trace } from './table.ts'
 
 /** Reports older than this many node timeouts no longer count, and a primary that comes back after as many, and was not
  *  replaced, is taken back. */
@@ -38,7 +38,7 @@ export function tellSuspicions(c: Cluster): void {
   const suspects = c.untold.filter((node) => node.health === 'pfail')
   c.untold = []
   if (suspects.length === 0) return
-  const voters = [...c.nodes.values()].filter((node) => node !== c.myself && node.health === 'ok' && isVoter(node))
+  const voters = rowsOf(c).filter((node) => node !== c.myself && node.health === 'ok' && isVoter(node))
   const first = voters.length > TOLD_VOTERS ? c.random.below(voters.length) : 0
   const told = new Set(suspects.flatMap((node) => node.replicas))
   for (let i = 0; i < Math.min(voters.length, TOLD_VOTERS); i++) told.add(voters[(first + i) % voters.length]!)
@@ -47,32 +47,34 @@ export function tellSuspicions(c: Cluster): void {
 
 /** Takes one voter's word about a node: that it is failing, or that it is not. */
 export function noteReport(c: Cluster, node: ClusterNode, reporter: ClusterNode, failing: boolean): void {
-  const reports = node.failureReports
   if (!failing) {
-    if (reports.size > 0 && reports.delete(reporter))
+    if (node.failureReports?.delete(reporter))
       log(c, 'verbose', `Node ${reporter.id} reported node ${node.id} is back online.`)
     return
   }
   if (!isVoter(reporter)) return
-  if (!reports.has(reporter)) log(c, 'verbose', `Node ${reporter.id} reported node ${node.id} as not reachable.`)
-  reports.set(reporter, c.now)
+  node.failureReports ??= new Map()
+  if (!node.failureReports.has(reporter))
+    log(c, 'verbose', `Node ${reporter.id} reported node ${node.id} as not reachable.`)
+  node.failureReports.set(reporter, c.now)
   if (c.options.fastFailover) suspectIfSilent(c, node) // ours may have been due since the last tick
   markFailing(c, node)
 }
 
 /** How many recent failure reports a node has; older ones are dropped. */
 export function countReports(c: Cluster, node: ClusterNode): number {
-  if (node.failureReports.size === 0) return 0
-  for (const [reporter, at] of node.failureReports) {
-    if (c.now - at > VALIDITY_TIMEOUTS * c.options.nodeTimeoutMs) node.failureReports.delete(reporter)
+  const reports = node.failureReports
+  if (!reports || reports.size === 0) return 0
+  for (const [reporter, at] of reports) {
+    if (c.now - at > VALIDITY_TIMEOUTS * c.options.nodeTimeoutMs) reports.delete(reporter)
   }
-  return node.failureReports.size
+  return reports.size
 }
 
 /** The voters that hold a node for failing at present: those whose report is recent, and ourselves. */
 export function reportersOf(c: Cluster, node: ClusterNode): NodeId[] {
   countReports(c, node)
-  const reporters = [...node.failureReports.keys()].map(({ id }) => id)
+  const reporters = [...(node.failureReports?.keys() ?? [])].map(({ id }) => id)
   return isVoter(c.myself) && node.health !== 'ok' ? [...reporters, c.myself.id] : reporters
 }
 

@@ -12,7 +12,7 @@ import type { GossipEntry, GossipSection } from './message.ts'
 import { flagsAt, pongSecAt, readEntry } from './section.ts'
 import { sendPing } from './send.ts'
 import { type Cluster, type ClusterNode, createNode, type Link } from './state.ts'
-import { addNode, log, mentionedAt, needSave, removeNode, trace } from './table.ts'
+import { addNode, log, mentionedAt, needSave, removeNode, rowsOf, trace } from './table.ts'
 
 /** By redis-server's rules: of how many nodes drawn at random the one we heard from least recently is pinged each second. */
 const PING_CANDIDATES = 5
@@ -26,7 +26,7 @@ const CLOCK_TOLERANCE_MS = 500
  *  and dials whoever we have no link to. */
 export function tendLinks(c: Cluster): void {
   c.pfailCount = 0
-  for (const node of [...c.nodes.values()]) {
+  for (const node of rowsOf(c)) {
     if (node === c.myself || node.noAddress) continue
     dropSwollenLinks(c, node)
     if (node.health === 'pfail') c.pfailCount++
@@ -59,13 +59,13 @@ export function pingSomebody(c: Cluster): void {
 
 function drawOverdue(c: Cluster): ClusterNode | undefined {
   const overdue = c.now - c.options.nodeTimeoutMs / OVERDUE_ONE_IN
-  const missed = [...c.nodes.values()].filter((node) => isIdle(c, node) && heardAt(c, node) < overdue)
+  const missed = rowsOf(c).filter((node) => isIdle(c, node) && heardAt(c, node) < overdue)
   return missed[c.random.below(Math.max(missed.length, 1))]
 }
 
 /** redis-server's rule: of a few nodes drawn at random, the one whose answer is oldest. */
 function drawOldest(c: Cluster): ClusterNode | undefined {
-  const nodes = [...c.nodes.values()]
+  const nodes = rowsOf(c)
   let chosen: ClusterNode | undefined
   for (let i = 0; i < PING_CANDIDATES; i++) {
     const node = nodes[c.random.below(nodes.length)]!
@@ -82,7 +82,7 @@ const isIdle = (c: Cluster, node: ClusterNode): boolean =>
  *  anew, and suspects those from whom nothing comes at all. */
 export function keepInTouch(c: Cluster): void {
   const half = c.options.nodeTimeoutMs / 2
-  for (const node of c.nodes.values()) {
+  for (const node of rowsOf(c)) {
     if (node === c.myself || node.noAddress || node.handshake) continue
     if (node.outbound && isStuck(c, node, node.outbound)) {
       trace(c, 'gossip', `the link to ${node.id} is silent, it is dialled anew`)
@@ -167,10 +167,10 @@ function ping(c: Cluster, node: ClusterNode): void {
 function isStuck(c: Cluster, node: ClusterNode, link: Link): boolean {
   const timeout = c.options.nodeTimeoutMs
   return (
-    c.now - link.createdAt > timeout &&
     node.pingSentAt !== 0 &&
     c.now - node.pingSentAt > timeout / 2 &&
-    c.now - node.dataReceivedAt > timeout / 2
+    c.now - node.dataReceivedAt > timeout / 2 &&
+    c.now - link.createdAt > timeout
   )
 }
 

@@ -2,7 +2,7 @@
 import { type Millis, SLOT_COUNT } from '../lib/base/brand.ts'
 import { record } from './history.ts'
 import { type Cluster, type ClusterNode, isVoter, quorum } from './state.ts'
-import { log } from './table.ts'
+import { log, rowsOf } from './table.ts'
 
 /** A primary that just started waits before it takes writes: it may have been failed over while it was down. */
 const WRITABLE_DELAY_MS = 2000
@@ -14,7 +14,7 @@ const REJOIN_DELAY_MAX_MS = 5000
 /** Evaluates the cluster state. Specification: "Cluster state", and "Availability". */
 export function evaluateState(c: Cluster): void {
   c.stateDirty = false
-  c.size = [...c.nodes.values()].filter(isVoter).length
+  c.size = rowsOf(c).filter(isVoter).length
   if (c.firstCheckAt === 0) c.firstCheckAt = c.now
   if (c.state === 'fail' && startLeftMs(c) > 0) return
 
@@ -40,14 +40,14 @@ export const rejoinLeftMs = (c: Cluster): number =>
 
 /** The voters that do not count as reachable: a majority must. */
 export const unreachableVoters = (c: Cluster): ClusterNode[] =>
-  [...c.nodes.values()].filter((node) => isVoter(node) && (node.health !== 'ok' || isSilent(c, node)))
+  rowsOf(c).filter((node) => isVoter(node) && (node.health !== 'ok' || isSilent(c, node)))
 
 /** Asks for an evaluation when we, a primary that takes writes, have heard nothing from a majority for a node timeout. PFAIL would say
  *  so up to half a timeout later, for it counts from the ping; by then the majority may have put another in our place. */
 export function watchMajority(c: Cluster): void {
   if (c.state !== 'ok' || !isVoter(c.myself)) return
   let heard = 0
-  for (const node of c.nodes.values()) if (isVoter(node) && !isSilent(c, node)) heard++
+  for (const node of rowsOf(c)) if (isVoter(node) && !isSilent(c, node)) heard++
   if (heard < quorum(c)) c.stateDirty = true
 }
 

@@ -31,8 +31,9 @@ export function learnRole(c: Cluster, sender: ClusterNode, header: Header): void
     c.stateDirty = true
     needSaveLearned(c, 'save')
   }
+  if (header.replicaOf === sender.primary?.id) return
   const primary = findNode(c, header.replicaOf)
-  if (!primary || primary === sender || sender.primary === primary) return
+  if (!primary || primary === sender) return
   record(c, { type: 'role', node: sender.id, primary: primary.id })
   setReplicaOf(c, sender, primary)
   sender.shard = primary.shard

@@ -5,6 +5,7 @@ import { NODE_FLAGS } from './layout.ts'
 import type { Extension, GossipEntry, GossipSection } from './message.ts'
 import { writeSection } from './section.ts'
 import type { Cluster, ClusterNode } from './state.ts'
+import { rowsOf } from './table.ts'
 
 /** At least this many nodes are mentioned, in a cluster that has them. */
 const MENTION_AT_LEAST = 3
@@ -27,18 +28,21 @@ export const isCrowd = (c: Cluster): boolean => c.options.fastFailover && c.node
 export function chooseMentions(c: Cluster, reader?: ClusterNode): GossipSection {
   const { tickCount: tick, pfailCount: suspects } = c
   const size = c.nodes.size
-  if (!isCrowd(c)) return composeMentions(c, reader)
+  if (!isCrowd(c)) {
+    c.mentioned = undefined
+    return composeMentions(c, reader)
+  }
   // All pings between two ticks mention the same: no node hears two of them, and looking at all nodes for each would make the
   // work of a message grow with their number.
   const last = c.mentioned
   if (last && last.tick === tick && last.size === size && last.suspects === suspects) return last.section
   const section = composeMentions(c)
-  c.mentioned = { tick, size, suspects, section }
+  c.mentioned = { tick, size, suspects, section, extendedPings: {}, plainPings: {} }
   return section
 }
 
 function composeMentions(c: Cluster, reader?: ClusterNode): GossipSection {
-  const nodes = [...c.nodes.values()]
+  const nodes = rowsOf(c)
   const room = nodes.length - 2
   const wanted = Math.min(Math.max(MENTION_AT_LEAST, Math.floor(nodes.length / MENTION_ONE_IN)), room)
   const chosen = new Set<ClusterNode>()

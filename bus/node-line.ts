@@ -62,19 +62,17 @@ export const FLAG_NAMES: readonly string[] = FLAGS.map(([name]) => name)
 export function nodeLine(c: Cluster, node: ClusterNode, tls = c.options.tlsCluster): string {
   const hostname = plain(node.hostname)
   const address = `${plain(node.ip)}:${clientPort(c, node, tls)}@${node.busPort}${hostname && `,${hostname}`}`
-  const flags = FLAGS.filter(([, claim]) => claim(c, node)).map(([name]) => name)
-  const words = [
-    node.id,
-    address,
-    flags.join(',') || 'noflags',
-    node.primary?.id ?? '-',
-    node.pingSentAt,
-    node.pongReceivedAt,
-    (node.primary ?? node).configEpoch,
-    node.outbound || node === c.myself ? 'connected' : 'disconnected',
-    ...(node.slotCount === 0 ? [] : [slotText(node)]),
-  ]
-  return [...words, ...(node === c.myself ? markItems(c) : [])].join(' ')
+  const times = `${node.pingSentAt} ${node.pongReceivedAt} ${(node.primary ?? node).configEpoch}`
+  const link = node.outbound || node === c.myself ? 'connected' : 'disconnected'
+  const slots = node.slotCount === 0 ? '' : ` ${slotText(node)}`
+  const marks = node === c.myself ? markText(c) : ''
+  return `${node.id} ${address} ${flagText(c, node)} ${node.primary?.id ?? '-'} ${times} ${link}${slots}${marks}`
+}
+
+function flagText(c: Cluster, node: ClusterNode): string {
+  let text = ''
+  for (const [name, claim] of FLAGS) if (claim(c, node)) text += text === '' ? name : `,${name}`
+  return text || 'noflags'
 }
 
 /** The port a client should use: TLS clients of a TLS cluster, and plain ones of a plain cluster, get the port the bus
@@ -108,14 +106,16 @@ const MODERN_FLAGS: Readonly<Record<string, string>> = { primary: 'master', repl
 // lines to a file that is read back at the next start: such text is not printed.
 const plain = (text: string): string => (/^[\w.:%-]*$/.test(text) ? text : '')
 
-function markItems(c: Cluster): string[] {
+/** Each mark behind a blank. */
+function markText(c: Cluster): string {
   const slots = new Set([...c.migratingTo.keys(), ...c.importingFrom.keys()])
   return [...slots]
     .sort((a, b) => a - b)
     .map((s) => {
       const to = c.migratingTo.get(s)
-      return to ? `[${s}->-${to.id}]` : `[${s}-<-${c.importingFrom.get(s)!.id}]`
+      return to ? ` [${s}->-${to.id}]` : ` [${s}-<-${c.importingFrom.get(s)!.id}]`
     })
+    .join('')
 }
 
 // ip:port[@busPort][,hostname[,name=value]...]; an IPv6 text is bare, so the port is after the last colon.

@@ -14,7 +14,7 @@
 import { epoch, ID_LENGTH, type Millis, type NodeId, type ShardId } from '../lib/base/brand.ts'
 import type { Random } from '../lib/base/random.ts'
 import { FLAG_NAMES, NodeLineError, type NodeRow, nodeLine, readNodeLine } from './node-line.ts'
-import { bindSlot } from './slots.ts'
+import { addSlots, bindSlot } from './slots.ts'
 import {
   type Cluster,
   type ClusterNode,
@@ -103,6 +103,7 @@ export function readNodesConf(
   for (const entry of file.rows.values()) at(entry.line, () => attachRow(c, entry.row))
   // Slots last: the first slot of a primary asks whether any primary has replicas.
   for (const entry of file.rows.values()) at(entry.line, () => bindRow(c, entry.row))
+  for (const node of c.nodes.values()) if (node !== c.myself) addSlots(c.recalled, node.slots)
   restoreShards(c, file)
   restoreEpochs(c, file)
   c.size = [...c.nodes.values()].filter(isVoter).length
@@ -253,7 +254,7 @@ function setTlsPort(c: Cluster, node: ClusterNode, text: string): void {
 
 // The apostrophe, which needs no encoding in a URL, would open a quote here.
 const writePair = (node: ClusterNode, value: string): string =>
-  `${node.id}=${encodeURIComponent(value).replaceAll("'", '%27')}`
+  `${node.id}=${/^\w*$/.test(value) ? value : encodeURIComponent(value).replaceAll("'", '%27')}`
 
 function readPair(text: string): readonly [string, string] {
   const equals = text.indexOf('=')

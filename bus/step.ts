@@ -114,7 +114,7 @@ function takeEffects(c: Cluster, answer: Effect | undefined): readonly Effect[] 
   if (slots.length > 0) effects.push({ type: 'slots-lost', slots })
   if (answer) effects.push(answer)
   c.effects = []
-  c.lostSlots = []
+  c.lostSlots = undefined
   c.unsaved = 'no'
   return effects
 }

@@ -1,6 +1,6 @@
 /** The nodes table: rows come and go, are renamed, and change role. Everything that keeps two rows consistent with each
  *  other is here, and the small verbs every rule uses to say that something must be saved, logged or traced. */
-import { ID_LENGTH, isNodeId, type Millis, type NodeId } from '../lib/base/brand.ts'
+import { ID_LENGTH, type Millis, type NodeId } from '../lib/base/brand.ts'
 import type { LogLevel } from '../lib/base/log.ts'
 import { type Change, record } from './history.ts'
 import { closeLink } from './links.ts'
@@ -11,9 +11,14 @@ import type { Cluster, ClusterNode } from './state.ts'
 
 type FollowCause = Extract<Change, { type: 'followed' }>['cause']
 
-/** The node with this id; undefined for an unknown one and for text that cannot be an id (40 of [0-9a-z]). */
-export const findNode = (c: Cluster, id: string): ClusterNode | undefined =>
-  isNodeId(id) ? c.nodes.get(id) : undefined
+/** The node with this id; undefined for an unknown one, and so for text that cannot be an id. */
+export const findNode = (c: Cluster, id: string): ClusterNode | undefined => c.nodes.get(id as NodeId)
+
+/** All rows, in the order they came: a list that stays as it is when rows come and go. */
+export function rowsOf(c: Cluster): readonly ClusterNode[] {
+  c.rows ??= [...c.nodes.values()]
+  return c.rows
+}
 
 /** The row of whom the gossip entry at byte `at` is about. No string is made of an id that is in the table. */
 export function mentionedAt(c: Cluster, section: GossipSection, at: number): ClusterNode | undefined {
@@ -22,15 +27,18 @@ export function mentionedAt(c: Cluster, section: GossipSection, at: number): Clu
   return c.nodes.get(section.latin1Slice(at, at + ID_LENGTH) as NodeId)
 }
 
-/** Adds a row. */
+/** Adds a row. Its id becomes a string of its own: one cut out of nodes.conf would keep that whole text, and be slow to read. */
 export function addNode(c: Cluster, node: ClusterNode): void {
+  node.id = Buffer.from(node.id, 'latin1').latin1Slice() as NodeId
   c.nodes.set(node.id, node)
   c.byHash.set(hashOf(node.id), node)
+  c.rows = undefined
 }
 
 function takeOut(c: Cluster, node: ClusterNode): void {
   c.nodes.delete(node.id)
   c.byHash.delete(hashOf(node.id))
+  c.rows = undefined
 }
 
 /** Removes a row and every trace of it: slots, marks, links, its reports about others, its place among replicas. */
@@ -38,7 +46,7 @@ export function removeNode(c: Cluster, node: ClusterNode): void {
   if (unbindAll(c, node) > 0) c.stateDirty = true
   clearMarks(c.migratingTo, node)
   clearMarks(c.importingFrom, node)
-  for (const other of c.nodes.values()) other.failureReports.delete(node)
+  for (const other of c.nodes.values()) other.failureReports?.delete(node)
   detachFromPrimary(c, node)
   for (const replica of node.replicas) replica.primary = undefined
   node.replicas = []

@@ -56,9 +56,9 @@ export interface Transport {
   /** Bytes waiting to be sent. */
   buffered(link: LinkId): number
   info(link: LinkId): LinkInfo | undefined
-  /** Shows another certificate, and trusts by it, on links to come. Only for a transport that was given one; throws, and keeps the
-   *  old one, for certificates that cannot be used. */
-  secure(tls: SecureContextOptions): void
+  /** Links to come speak TLS with this certificate, or plain TCP without one; those there are stay as they are. Throws, and changes
+   *  nothing, for certificates that cannot be used. */
+  secure(tls: SecureContextOptions | undefined): void
   /** Closes the port and every link at once. */
   close(): Promise<void>
 }
@@ -92,18 +92,25 @@ interface Wire {
   why: string
 }
 
+/** What TLS takes in each direction. */
+interface Tls {
+  readonly context: SecureContext
+  /** Listens nowhere: it is handed what the ports accept. */
+  readonly server: TlsServer
+}
+
 class TcpTransport implements Transport {
   private readonly options: TransportOptions
-  private context: SecureContext | undefined
+  private tls: Tls | undefined
   private readonly wires = new Map<LinkId, Wire>()
-  private readonly servers: (Server | TlsServer)[] = []
+  private readonly servers: Server[] = []
   /** Raw accepted sockets, among them those whose TLS handshake is not over: no links yet, but to be closed with us. */
   private readonly accepted = new Set<Socket>()
   private closed = false
 
   constructor(options: TransportOptions) {
     this.options = options
-    this.context = options.tls && createSecureContext(options.tls)
+    this.secure(options.tls)
   }
 
   async listen(): Promise<number> {
@@ -122,7 +129,7 @@ class TcpTransport implements Transport {
   connect(link: LinkId, ip: string, port: number): void {
     if (this.closed) return
     const wire = this.attach(link, this.dial(ip, port))
-    wire.socket.once(this.context ? 'secureConnect' : 'connect', () => {
+    wire.socket.once(this.tls ? 'secureConnect' : 'connect', () => {
       this.rise(wire)
       this.options.on.up(link)
     })
@@ -154,10 +161,15 @@ class TcpTransport implements Transport {
     return { createdAt: wire.createdAt, events, bufferedBytes }
   }
 
-  secure(tls: SecureContextOptions): void {
-    if (!this.context) return
-    this.context = createSecureContext(tls)
-    for (const server of this.servers) if ('setSecureContext' in server) server.setSecureContext(tls)
+  secure(tls: SecureContextOptions | undefined): void {
+    if (!tls) {
+      this.tls = undefined
+      return
+    }
+    const server = createTlsServer({ ...tls, ...MUTUAL })
+    server.on('tlsClientError', (error) => this.notAccepted(error))
+    server.on('secureConnection', (socket) => this.accept(socket))
+    this.tls = { context: createSecureContext(tls), server }
   }
 
   async close(): Promise<void> {
@@ -170,7 +182,7 @@ class TcpTransport implements Transport {
   /** Opens one address; undefined when it is missing and may be. */
   private async open(directive: string, port: number): Promise<number | undefined> {
     const { host, optional } = bindAddress(directive)
-    const server = this.context ? createTlsServer({ ...this.options.tls, ...MUTUAL }) : createServer()
+    const server = createServer()
     try {
       // IPv6 sockets take no IPv4: `*` and `::*` stand side by side, and nobody is known as ::ffff:10.0.0.1.
       server.listen({ host, port, ipv6Only: isIPv6(host) })
@@ -186,15 +198,17 @@ class TcpTransport implements Transport {
   }
 
   private serve(server: Server): void {
-    const { log } = this.options
-    const failed = (error: Error) => log.verbose(`Error accepting cluster node connection: ${error.message}`)
-    server.on('error', failed)
-    server.on('tlsClientError', failed)
+    server.on('error', (error) => this.notAccepted(error))
     server.on('connection', (socket) => {
       this.accepted.add(socket)
       socket.once('close', () => this.accepted.delete(socket))
+      if (this.tls) this.tls.server.emit('connection', socket)
+      else this.accept(socket)
     })
-    server.on(this.context ? 'secureConnection' : 'connection', (socket: Socket) => this.accept(socket))
+  }
+
+  private notAccepted(error: Error): void {
+    this.options.log.verbose(`Error accepting cluster node connection: ${error.message}`)
   }
 
   private accept(socket: Socket): void {
@@ -216,8 +230,8 @@ class TcpTransport implements Transport {
     try {
       if (ip === '' || port === 0) throw new Error(`no address to dial (${ip}:${port})`)
       const target = { host: ip, port, localAddress }
-      if (!this.context) return connectTcp(target)
-      return connectTls({ ...target, secureContext: this.context, ...MUTUAL, checkServerIdentity: () => undefined })
+      if (!this.tls) return connectTcp(target)
+      return connectTls({ ...target, secureContext: this.tls.context, ...MUTUAL, checkServerIdentity: () => undefined })
     } catch (error) {
       return new Socket().destroy(error instanceof Error ? error : new Error(String(error)))
     }

@@ -1,6 +1,9 @@
 /** A whole cluster from the start: the nodes.conf files of one that ran before, as after a power cut of the whole room.
  *  Much cheaper than forming one, and the way most real clusters start on most days. */
+import type { Millis } from '../../lib/base/brand.ts'
 import type { Random } from '../../lib/base/random.ts'
+import { acceptLink, attachInbound, openLink } from '../links.ts'
+import { join, type Network } from './network.ts'
 import { ipOf, SIM_PORT, type SimNode } from './node.ts'
 import { append } from './stream.ts'
 import { slotsOfShard } from './world.ts'
@@ -40,4 +43,31 @@ export function giveFirstWrites({ nodes: count, shards, spare }: Cast, nodes: re
     append(data, -1 - (index % shards), 1, 0)
     data.count = 1
   }
+}
+
+/** Connects everybody with everybody, and lets everybody have heard of everybody some time in the last quarter of a node timeout:
+ *  a cluster that has been running for a while. To dial and to greet would be two million messages among 1000 nodes. */
+export function connectAll(network: Network, nodes: readonly SimNode[]): void {
+  for (const from of nodes) {
+    for (const to of nodes) if (to !== from) connect(network, from, to)
+  }
+  for (const { cluster } of nodes) {
+    cluster.effects = [] // dials that need not be made any more
+    cluster.shownSlots = cluster.myself.slots.slice()
+  }
+}
+
+function connect(network: Network, from: SimNode, to: SimNode): void {
+  const [near, far] = [from.cluster, to.cluster]
+  const row = near.nodes.get(far.myself.id)!
+  const link = openLink(near, row)
+  link.up = true
+  const accepted = to.allocateLinkId()
+  acceptLink(far, accepted, from.ip, to.ip)
+  attachInbound(far, far.links.get(accepted)!, far.nodes.get(near.myself.id)!)
+  join(network, from, link.id, to, accepted)
+  const heardAt = (near.now - network.random.below(near.options.nodeTimeoutMs / 4)) as Millis
+  // One string for each id in the world: a million of them, each its own, would be read from memory with every message.
+  row.id = far.myself.id
+  Object.assign(row, { extensionsSupported: true, pongReceivedAt: heardAt, dataReceivedAt: heardAt })
 }

@@ -3,7 +3,7 @@
 
 import { seededRandom } from '../../lib/base/random.ts'
 import type { ClusterNode } from '../state.ts'
-import { giveFirstWrites, writeConfs } from './boot.ts'
+import { connectAll, giveFirstWrites, writeConfs } from './boot.ts'
 import { createWorld, type World } from './world.ts'
 
 /** What was sent, what it took, and how elections went; since the last `reset`. */
@@ -24,7 +24,7 @@ export interface Crowd {
 /** Which rules they live by: ours, or redis-server's (`cluster-fast-failover no`). */
 export type Rules = 'ours' | 'redis'
 
-/** A cluster of so many shards that starts from its nodes.conf files and has come to rest. */
+/** A cluster of so many shards that has been running for a while. */
 export function startCrowd(shards: number, rules: Rules, nodeTimeoutMs: number, seed = 7): Crowd {
   const cast = { nodes: 2 * shards, shards, spare: 0 }
   const counters: Counters = { bytes: 0, messages: 0, elections: 0, denied: 0 }
@@ -47,6 +47,7 @@ export function startCrowd(shards: number, rules: Rules, nodeTimeoutMs: number, 
       counters.messages += copies
     },
   })
+  connectAll(world.network, world.nodes)
   giveFirstWrites(cast, world.nodes)
   world.until(() => world.nodes.every(({ cluster }) => cluster.state === 'ok' && !cluster.dataIsForeign), 60_000)
   return { world, shards, counters, reset: () => void Object.assign(counters, NOTHING) }

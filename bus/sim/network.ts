@@ -31,6 +31,7 @@ export interface Network {
   readonly random: Random
   readonly delay: Delay
   readonly hosts: Host[]
+  readonly hostsByIp: Map<string, Host>
   /** The open ends of each host, by the index of the host. */
   readonly ends: Map<LinkId, End>[]
   /** By way (`from` and `to` in one number): how many cuts swallow what is sent on it, and what slows it down. */
@@ -60,20 +61,21 @@ interface End {
 
 export function createNetwork(schedule: Schedule, random: Random, delay: Delay): Network {
   const byWay = { cuts: new Map(), extraMs: new Map(), changedAt: new Map() }
-  return { schedule, random, delay, hosts: [], ends: [], ...byWay }
+  return { schedule, random, delay, hosts: [], hostsByIp: new Map(), ends: [], ...byWay }
 }
 
 /** Adds a machine; its index is the next one. */
 export function addHost(network: Network, host: Host): void {
   assert(host.index === network.hosts.length, 'hosts are numbered in the order they come')
   network.hosts.push(host)
+  network.hostsByIp.set(host.ip, host)
   network.ends.push(new Map())
 }
 
 /** Opens a connection; the host hears `link-up` or `link-down`, or nothing when a cut swallows the attempt. */
 export function dial(network: Network, from: Host, link: LinkId, ip: string): void {
   const end = openEnd(network, from, link)
-  const to = network.hosts.find((host) => host.ip === ip)
+  const to = network.hostsByIp.get(ip)
   later(network, from, to, () => {
     if (!isOpen(network, end)) return
     if (to && isCut(network, from, to)) end.torn = true
@@ -169,15 +171,24 @@ export function hangUp(network: Network, host: Host): void {
   for (const link of [...network.ends[host.index]!.keys()]) drop(network, host, link)
 }
 
+/** A connection that is there already, by the names both ends have for it. */
+export function join(network: Network, from: Host, link: LinkId, to: Host, accepted: LinkId): void {
+  couple(openEnd(network, from, link), openEnd(network, to, accepted))
+}
+
 function accept(network: Network, dialler: End, host: Host): void {
   const listener = openEnd(network, host, host.allocateLinkId())
-  listener.peer = dialler
-  dialler.peer = listener
+  couple(dialler, listener)
   host.deliver({ type: 'accepted', link: listener.link, remoteIp: dialler.host.ip, localIp: host.ip })
   later(network, host, dialler.host, () => {
     if (isCut(network, host, dialler.host)) dialler.torn = true
     else if (isOpen(network, dialler)) dialler.host.deliver({ type: 'link-up', link: dialler.link })
   })
+}
+
+function couple(one: End, other: End): void {
+  one.peer = other
+  other.peer = one
 }
 
 function openEnd(network: Network, host: Host, link: LinkId): End {

@@ -29,8 +29,8 @@ export const clusterViewRows: readonly Command[] = [
     arguments: nodeArg,
     run(door, call, argv) {
       const node = knownNode(door.view, argv, 2)
-      const oldest = call.now - 2 * door.view.options.nodeTimeoutMs
-      call.reply.integer([...node.failureReports.values()].filter((at) => at >= oldest).length)
+      const oldest = door.view.now - 2 * door.view.options.nodeTimeoutMs
+      call.reply.integer([...(node.failureReports?.values() ?? [])].filter((at) => at >= oldest).length)
     },
   }),
   sub({

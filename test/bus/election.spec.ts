@@ -68,7 +68,7 @@ function voterScene(): { c: Cluster; primary: ClusterNode; replica: ClusterNode 
 const PONG = { type: 'pong', gossip: NO_MENTIONS, extensions: [] } as const
 
 const request = (c: Cluster, replica: ClusterNode, fields: Partial<Header> = {}) =>
-  messageFrom(c, replica, { type: 'auth-req' }, { currentEpoch: c.currentEpoch, ...fields })
+  messageFrom(replica, { type: 'auth-req' }, { currentEpoch: c.currentEpoch, ...fields })
 
 /** Runs the election until its request has left; returns what was sent and logged on the way. */
 function requestVotes(c: Cluster): ReturnType<typeof takeEffects> {
@@ -81,7 +81,7 @@ function requestVotes(c: Cluster): ReturnType<typeof takeEffects> {
 
 /** One vote, as the core receives it. */
 function vote(c: Cluster, voter: ClusterNode, currentEpoch = c.election.epoch): ReturnType<typeof step> {
-  const message = messageFrom(c, voter, { type: 'auth-ack' }, { currentEpoch })
+  const message = messageFrom(voter, { type: 'auth-ack' }, { currentEpoch })
   return step(c, { type: 'message', link: voter.outbound!.id, message }, c.now)
 }
 
@@ -320,7 +320,7 @@ describe('election: with fast failover', () => {
     assert.equal(c.election.startAt, c.now + 200)
     takeEffects(c)
     c.now = (c.now + 10) as Millis
-    step(c, { type: 'message', link: sibling.outbound!.id, message: messageFrom(c, sibling, PONG) }, c.now)
+    step(c, { type: 'message', link: sibling.outbound!.id, message: messageFrom(sibling, PONG) }, c.now)
     assert.equal(c.election.sent, true)
   })
 
@@ -440,12 +440,25 @@ describe('election: winning (clause 9.8)', () => {
 describe('voting: all must hold, else silence', () => {
   it('is granted: remembered, saved with fsync, and sent', () => {
     const { c, primary, replica } = voterScene()
-    grantVote(c, replica, request(c, replica))
+    grantVote(c, replica, replica.outbound!, request(c, replica))
     assert.deepEqual([c.lastVoteEpoch, primary.votedAt, c.unsaved], [10, NOW, 'fsync'])
     const effects = takeEffects(c)
     const [send] = effects.filter((effect) => effect.type === 'send')
     assert.deepEqual([send!.links, send!.message.body.type], [[replica.outbound!.id], 'auth-ack'])
     assert.deepEqual(logTexts(effects), [`Failover auth granted to ${replica.id} for epoch 10`])
+  })
+
+  it('leaves on the link the request came on, though our own to the candidate is down', () => {
+    const { c, replica } = voterScene()
+    step(c, { type: 'link-down', link: replica.outbound!.id }, NOW)
+    const link = c.nextLinkId++
+    step(c, { type: 'accepted', link, remoteIp: replica.ip, localIp: '' }, NOW)
+    const effects = step(c, { type: 'message', link, message: request(c, replica) }, NOW)
+    const votes = effects.filter((effect) => effect.type === 'send' && effect.message.body.type === 'auth-ack')
+    assert.deepEqual(
+      votes.map((vote) => vote.type === 'send' && vote.links),
+      [[link]],
+    )
   })
 
   /** What differs from a request that would be granted, and the log line, its "Failover auth denied to <id>: " left out. */
@@ -488,7 +501,7 @@ describe('voting: all must hold, else silence', () => {
       Object.assign(c.myself, refusal.myself)
       Object.assign(primary, refusal.primary)
       Object.assign(replica, refusal.replica)
-      grantVote(c, replica, message)
+      grantVote(c, replica, replica.outbound!, message)
       const effects = takeEffects(c)
       assert.deepEqual([sentMessages(effects), c.unsaved], [[], 'no'])
       const expected = refusal.text === undefined ? [] : [`Failover auth denied to ${replica.id}: ${refusal.text}`]
@@ -499,7 +512,7 @@ describe('voting: all must hold, else silence', () => {
   it('is refused when f: a claimed slot has an owner with a higher config epoch; the replica is told of it', () => {
     const { c, replica } = voterScene()
     c.myself.configEpoch = 5 as Epoch
-    grantVote(c, replica, request(c, replica, { slots: addedTo(99) }))
+    grantVote(c, replica, replica.outbound!, request(c, replica, { slots: addedTo(99) }))
     const effects = takeEffects(c)
     assert.deepEqual(logTexts(effects), [
       `Failover auth denied to ${replica.id}: slot 99 epoch (5) > reqEpoch (4)`,

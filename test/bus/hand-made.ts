@@ -1,8 +1,8 @@
 /** Clusters made by hand: a core, rows with links that are up, and what a test wants to read of the effects. */
 
 import type { Effect } from '../../bus/effect.ts'
+import { NODE_FLAGS } from '../../bus/layout.ts'
 import type { Body, Header, Message } from '../../bus/message.ts'
-import { buildHeader } from '../../bus/send.ts'
 import { SIM_OPTIONS } from '../../bus/sim/node.ts'
 import { bindSlot } from '../../bus/slots.ts'
 import {
@@ -90,17 +90,28 @@ export const logTexts = (effects: readonly Effect[]): string[] =>
 export const sentMessages = (effects: readonly Effect[]): Message[] =>
   effects.flatMap((effect) => (effect.type === 'send' ? [effect.message] : []))
 
-/** A message as `node` would send it: its header says what our own would, but for the sender and `fields`. */
-export function messageFrom(c: Cluster, node: ClusterNode, body: Body, fields: Partial<Header> = {}): Message {
-  const primary = node.primary ?? node
-  const header: Header = {
-    ...buildHeader(c),
+/** What a peer's header says, as its row has it; a test names what differs. */
+export function header(node: ClusterNode, changes: Partial<Header> = {}): Header {
+  return {
     sender: node.id,
     replicaOf: node.primary?.id,
-    configEpoch: primary.configEpoch,
-    slots: primary.slots.slice(),
+    currentEpoch: node.configEpoch,
+    configEpoch: (node.primary ?? node).configEpoch,
     offset: node.offset,
-    ...fields,
+    slots: (node.primary ?? node).slots.slice(),
+    ip: '',
+    port: node.port,
+    otherPort: node.otherPort,
+    busPort: node.busPort,
+    flags: (node.role === 'primary' ? NODE_FLAGS.primary : NODE_FLAGS.replica) | NODE_FLAGS.myself,
+    state: 'ok',
+    messageFlags: 0,
+    ...changes,
   }
-  return { header, body }
 }
+
+/** A message as `node` would send it, but for the `changes` of its header. */
+export const messageFrom = (node: ClusterNode, body: Body, changes: Partial<Header> = {}): Message => ({
+  header: header(node, changes),
+  body,
+})

@@ -13,11 +13,11 @@ import { step } from '../../bus/step.ts'
 import { addNode, setReplicaOf } from '../../bus/table.ts'
 import type { Epoch, Millis, NodeId } from '../../lib/base/brand.ts'
 import { seededRandom } from '../../lib/base/random.ts'
-import { type Facts, id, makeFacts } from './hand-made.ts'
+import { type Facts, header, id, makeFacts, messageFrom } from './hand-made.ts'
 
 export const START = 1_000_000 as Millis
 
-export { id }
+export { header, id }
 
 /** A bitmap of these slots. */
 export function bitmap(...slots: number[]): Uint8Array {
@@ -110,26 +110,6 @@ export const operate = (b: Bench, operation: Operation): readonly Effect[] => [
   ...give(b, { type: 'turn-end' }),
 ]
 
-/** What a peer's header says, as its row has it; a test names what differs. */
-export function header(node: ClusterNode, changes: Partial<Header> = {}): Header {
-  return {
-    sender: node.id,
-    replicaOf: node.primary?.id,
-    currentEpoch: node.configEpoch,
-    configEpoch: node.configEpoch,
-    offset: node.offset,
-    slots: (node.primary ?? node).slots.slice(),
-    ip: '',
-    port: node.port,
-    otherPort: node.otherPort,
-    busPort: node.busPort,
-    flags: (node.role === 'primary' ? NODE_FLAGS.primary : NODE_FLAGS.replica) | NODE_FLAGS.myself,
-    state: 'ok',
-    messageFlags: 0,
-    ...changes,
-  }
-}
-
 /** The header of somebody nobody knows. */
 export const stranger = (b: Bench, letter: string, changes: Partial<Header> = {}): Header =>
   header({ ...createNode(b.c, id(letter)), port: 7000, busPort: 17000 }, changes)
@@ -143,7 +123,7 @@ export const ping = (type: PingType, gossip: GossipEntry[] = [], extensions: Ext
 /** A message from a peer: pongs come on the link we dialled, everything else on the one it dialled. */
 export function say(b: Bench, node: ClusterNode, body: Body, changes: Partial<Header> = {}): readonly Effect[] {
   const link = body.type === 'pong' ? node.outbound : node.inbound
-  return hear(b, link!.id, { header: header(node, changes), body })
+  return hear(b, link!.id, messageFrom(node, body, changes))
 }
 
 /** A message on any link. */

@@ -50,8 +50,8 @@ function primaryScene(): { c: Cluster; replica: ClusterNode } {
   return { c, replica: addReplica(c, 'r', c.myself) }
 }
 
-const paused = (c: Cluster, primary: ClusterNode, offset: number) =>
-  messageFrom(c, primary, PONG, { messageFlags: PAUSED, offset: offset as Offset }).header
+const paused = (primary: ClusterNode, offset: number) =>
+  messageFrom(primary, PONG, { messageFlags: PAUSED, offset: offset as Offset }).header
 
 describe('CLUSTER FAILOVER: who may', () => {
   it('not a primary', () => {
@@ -92,12 +92,12 @@ describe('manual failover: the replica', () => {
     const { c, primary } = replicaScene()
     startManualFailover(c, 'plain')
     takeEffects(c)
-    noteManualOffset(c, primary, messageFrom(c, primary, PONG).header)
+    noteManualOffset(c, primary, messageFrom(primary, PONG).header)
     assert.equal(c.manual.targetOffset, -1)
-    noteManualOffset(c, c.owners[100]!, paused(c, c.owners[100]!, 7))
+    noteManualOffset(c, c.owners[100]!, paused(c.owners[100]!, 7))
     assert.equal(c.manual.targetOffset, -1)
-    noteManualOffset(c, primary, paused(c, primary, 600))
-    noteManualOffset(c, primary, paused(c, primary, 700))
+    noteManualOffset(c, primary, paused(primary, 600))
+    noteManualOffset(c, primary, paused(primary, 700))
     assert.equal(c.manual.targetOffset, 600)
     assert.deepEqual(logTexts(takeEffects(c)), ['Received replication offset for paused master manual failover: 600'])
   })
@@ -105,7 +105,7 @@ describe('manual failover: the replica', () => {
   it('starts when it has processed exactly that much', () => {
     const { c, primary } = replicaScene()
     startManualFailover(c, 'plain')
-    noteManualOffset(c, primary, paused(c, primary, 600))
+    noteManualOffset(c, primary, paused(primary, 600))
     takeEffects(c)
     advanceManualFailover(c)
     assert.equal(c.manual.canStart, false)
@@ -120,7 +120,7 @@ describe('manual failover: the replica', () => {
     const { c, primary } = replicaScene()
     startManualFailover(c, 'plain')
     assert.equal(awaitsStream(c), false)
-    noteManualOffset(c, primary, paused(c, primary, 600))
+    noteManualOffset(c, primary, paused(primary, 600))
     assert.equal(awaitsStream(c), true)
     step(c, { type: 'turn-end' }, NOW)
     assert.equal(c.manual.canStart, false)
@@ -138,7 +138,7 @@ describe('manual failover: the replica', () => {
       const { c, primary } = replicaScene()
       const begin = step(c, { type: 'operator', operation: { name: 'failover', mode: 'plain' } }, NOW)
       assert.deepEqual([begin[0], c.currentEpoch], [{ type: 'save', fsync: true }, 11])
-      noteManualOffset(c, primary, paused(c, primary, 600))
+      noteManualOffset(c, primary, paused(primary, 600))
       c.currentEpoch = heard as Epoch
       ;(c.facts as Facts).replicationOffset = 600 as Offset
       const effects = step(c, { type: 'turn-end' }, NOW)

@@ -26,6 +26,13 @@ function read(text: string, options: Partial<ClusterOptions> = {}): Cluster {
 
 const rowOf = (c: Cluster, letter: string) => c.nodes.get(id(letter))!
 
+describe('nodes.conf: what is read from it', () => {
+  it('is remembered as no more than what it said, as far as slots of others are concerned', () => {
+    const c = read(`${MYSELF} 0-5\n${A} 10.0.0.2:7001@17001 master - 0 0 2 connected 6-9\n${VARS}`)
+    assert.deepEqual(slotRanges(c.recalled), [[6, 9]])
+  })
+})
+
 describe('nodes.conf: what we write', () => {
   it('is one line for each node as in CLUSTER NODES, our variables, then the epochs', () => {
     const c = makeCluster()

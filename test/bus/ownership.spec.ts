@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { createWorld } from '../../bus/sim/world.ts'
-import { addSlot, bindSlot, hasSlot, removeSlot, slotRanges, unbindAll, unbindSlot } from '../../bus/slots.ts'
+import { addSlot, addSlots, bindSlot, hasSlot, removeSlot, slotRanges, unbindAll, unbindSlot } from '../../bus/slots.ts'
 import type { ClusterNode } from '../../bus/state.ts'
 import type { Epoch } from '../../lib/base/brand.ts'
 import { type Bench, bench, bitmap, give, id, of, own, peer, ping, replicate, saved, say, sent } from './harness.ts'
@@ -246,6 +246,45 @@ describe('ownership: UPDATE (8.5, 8.6)', () => {
     const effects = update(b, peer(b, 't'), node, [1], 5)
     assert.deepEqual([node.role, node.configEpoch, owners(b, 1)], ['primary', 5, ['a']])
     assert.equal(saved(effects), 'later')
+  })
+
+  it('reminds a primary of what it claimed with the epoch it has, and does not claim now', () => {
+    const b = bench()
+    const a = peer(b, 'a', { slots: [1, 2], epoch: 5 })
+    assert.equal(sent(claim(b, a, [1, 2], 5), 'update').length, 0)
+    const [reminder] = sent(claim(b, a, [1], 5), 'update')
+    assert.deepEqual(reminder?.links, [a.outbound!.id])
+    assert.deepEqual(reminder.message.body, { type: 'update', configEpoch: 5, node: a.id, slots: bitmap(1, 2) })
+    assert.equal(sent(claim(b, a, [1], 4), 'update').length, 0, 'an old message')
+  })
+
+  it('claims again what it is reminded of, when the owner that nodes.conf named has given it up', () => {
+    const b = bench()
+    own(b, [1], 5)
+    const x = peer(b, 'x', { slots: [2, 3], epoch: 1 })
+    b.c.importingFrom.set(2, x)
+    addSlots(b.c.recalled, x.slots)
+    const remind = (epoch: number) => update(b, peer(b, 't'), b.c.myself, [1, 2, 3], epoch)
+    remind(5)
+    assert.deepEqual(owners(b, 2, 3), ['x', 'x'], 'its owner claims it')
+    claim(b, x, [3], 1)
+    remind(4)
+    assert.deepEqual(owners(b, 2, 3), ['x', 'x'], 'what it claimed before its last epoch')
+    assert.equal(saved(remind(5)), 'fsync')
+    assert.deepEqual(owners(b, 1, 2, 3), ['m', 'm', 'x'])
+    assert.equal(b.c.importingFrom.size, 0)
+  })
+
+  it('does not claim again what changed hands since the start: it was given up on purpose', () => {
+    const b = bench()
+    own(b, [1], 5)
+    const x = peer(b, 'x', { slots: [2, 3], epoch: 1 })
+    addSlots(b.c.recalled, x.slots)
+    unbindSlot(b.c, 2)
+    bindSlot(b.c, x, 2)
+    claim(b, x, [3], 1)
+    update(b, peer(b, 't'), b.c.myself, [1, 2], 5)
+    assert.deepEqual(owners(b, 2), ['x'])
   })
 
   it('ignores an UPDATE that is not news, is about a stranger, or about itself', () => {

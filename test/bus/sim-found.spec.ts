@@ -39,7 +39,7 @@ describe('faults the simulator found', function () {
     expectNoViolation(FORGET_TWICE)
   })
 
-  it('a slot that was imported is on disk before its old owner lets go (seed 22318)', () => {
+  it('who lost power just after an import is reminded of the slot (seed 22318)', () => {
     expectNoViolation(LOST_IMPORT)
   })
 

@@ -79,8 +79,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a claim of slots with an old epoch is accepted',
     file: 'ownership.js',
-    find: 'owner.configEpoch >= epoch && !hasSlot(c.unclaimed, s)',
-    replace: 'false',
+    find: 'owner.configEpoch >= epoch ? same & c.unclaimed[i] : same',
+    replace: 'same',
     from: 3,
   },
   {
@@ -161,7 +161,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'news of a new owner by way of others is ignored',
     file: 'ownership.js',
-    find: 'if (!node || node === c.myself || node.configEpoch >= epoch)\n        return;',
+    find: 'if (!node || node.configEpoch >= epoch)\n        return;',
     replace: 'return;',
     from: 331,
   },
@@ -180,10 +180,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     plan: CROSSING_NEWS,
   },
   {
-    name: 'an imported slot is not synced to disk',
-    file: 'operator.js',
-    find: "needSave(c, 'fsync');\n    broadcastPong(c, 'all');",
-    replace: "broadcastPong(c, 'all');",
+    name: 'nobody is reminded of the slot that it lost with its power',
+    file: 'receive.js',
+    find: 'remindOfClaims(c, sender, header);',
+    replace: '',
     plan: LOST_IMPORT,
   },
 ]

@@ -65,7 +65,7 @@ describe('why the state is fail', () => {
 describe('why no replica was promoted', () => {
   it('a suspicion is not enough: so many voters agree, and these', () => {
     const { c, primary, voters } = scene('pfail')
-    primary.failureReports.set(voters[0]!, NOW)
+    primary.failureReports = new Map([[voters[0]!, NOW]])
     says(c, 'failing nodes', /^\S+ \(pppppppp\) is PFAIL .*: 1 of the 2 voters needed agree: \S+ \(uuuuuuuu\)$/)
     says(c, 'failover', /^no election: our primary \S+ \(pppppppp\) is not FAIL$/)
   })
@@ -86,7 +86,7 @@ describe('why no replica was promoted', () => {
   it('the votes that came, and those that did not', () => {
     const { c, voters } = scene('fail')
     runElection(c)
-    const message = messageFrom(c, voters[0]!, { type: 'auth-ack' }, { currentEpoch: c.election.epoch })
+    const message = messageFrom(voters[0]!, { type: 'auth-ack' }, { currentEpoch: c.election.epoch })
     step(c, { type: 'message', link: voters[0]!.outbound!.id, message }, c.now)
     says(c, 'failover', /: 1 of the 2 votes needed came in epoch 1: \S+ \(uuuuuuuu\); no vote: .*\(vvvvvvvv\)$/)
     says(c, 'votes', /Z we asked for votes in epoch 1$/)
@@ -97,7 +97,7 @@ describe('why no replica was promoted', () => {
     const c = makeCluster()
     ownSlots(c, c.myself, 0, 99)
     const replica = addReplica(c, 'r', addRow(c, 'p'))
-    const message = messageFrom(c, replica, { type: 'auth-req' }, { currentEpoch: 5 as Epoch })
+    const message = messageFrom(replica, { type: 'auth-req' }, { currentEpoch: 5 as Epoch })
     step(c, { type: 'message', link: replica.outbound!.id, message }, NOW)
     says(c, 'votes', /we did not vote for \S+ \(rrrrrrrr\) in epoch 5: its master is up$/)
   })
