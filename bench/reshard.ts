@@ -27,6 +27,8 @@ const VALUE = 'v'.repeat(64)
 interface Speed {
   readonly keys: number
   readonly slots: number
+  /** Of all nodes, for each slot. */
+  readonly cpuMicros: number
 }
 
 /** Moves slots from the first of three nodes to the second: how many a second. */
@@ -40,6 +42,7 @@ async function reshard(kind: Kind): Promise<Speed> {
   }
   const before = Number(await ask(from.port, 'DBSIZE'))
   const [source, target] = [await myId(from), await myId(to)]
+  const cpuBefore = await cpuMicros(primaries)
   const startedAt = performance.now()
   await clusterTool(
     'reshard',
@@ -48,16 +51,27 @@ async function reshard(kind: Kind): Promise<Speed> {
   )
   const seconds = (performance.now() - startedAt) / 1000
   const moved = before - Number(await ask(from.port, 'DBSIZE'))
+  const cpu = (await cpuMicros(primaries)) - cpuBefore
   await stopEverything()
-  return { keys: moved / seconds, slots: Number(options.slots) / seconds }
+  const slots = Number(options.slots)
+  return { keys: moved / seconds, slots: slots / seconds, cpuMicros: cpu / slots }
+}
+
+async function cpuMicros(nodes: readonly { readonly port: number }[]): Promise<number> {
+  let sum = 0
+  for (const { port } of nodes)
+    for (const [, seconds] of String(await ask(port, 'INFO', 'cpu')).matchAll(/used_cpu_(?:user|sys):([\d.]+)/g))
+      sum += Number(seconds) * 1e6
+  return sum
 }
 
 await run(async () => {
   const speeds: Readonly<Record<Kind, Speed[]>> = { rookery: [], redis: [] }
   for (let round = 0; round < Number(options.rounds); round++)
     for (const kind of ['rookery', 'redis'] as const) speeds[kind].push(await reshard(kind))
-  const table = new Table({ head: ['', 'keys/s', 'slots/s'], style: { head: [], border: [] } })
+  const table = new Table({ head: ['', 'keys/s', 'slots/s', 'CPU us/slot'], style: { head: [], border: [] } })
+  const columns = ['keys', 'slots', 'cpuMicros'] as const
   for (const [kind, all] of Object.entries(speeds))
-    table.push([kind, ...(['keys', 'slots'] as const).map((what) => median(all.map((one) => one[what])).toFixed(0))])
+    table.push([kind, ...columns.map((what) => median(all.map((one) => one[what])).toFixed(0))])
   process.stdout.write(`${table.toString()}\n`)
 })

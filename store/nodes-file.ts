@@ -22,6 +22,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { lockFile } from './file-lock.ts'
+import { Crc64 } from './rdb/crc64.ts'
 
 export interface NodesFile {
   /** The whole text; undefined when there is no file. Throws what reading throws. */
@@ -126,21 +127,31 @@ interface Draft {
   readonly text: string
 }
 
-/** The bytes of a draft: `<hash of the rest> <length of the rest> <turn> <follows> <text>`; what comes after is left of a longer one. */
+/** The bytes of a draft: `<CRC64 of what follows> <length of the rest> <turn> <follows> <text>`; what comes after is left of a longer
+ *  one. */
 function seal({ turn, follows, text }: Draft): Buffer {
   const rest = `${turn} ${follows} ${text}`
-  return Buffer.from(`${hashOf(rest)} ${Buffer.byteLength(rest)} ${rest}`)
+  const bytes = Buffer.from(`${' '.repeat(SEAL)} ${Buffer.byteLength(rest)} ${rest}`)
+  bytes.latin1Write(sealOf(bytes), 0)
+  return bytes
 }
 
 /** Reads a draft; undefined when it is not whole. */
 function unseal(bytes: Buffer): Draft | undefined {
-  const [head, hash, length] = /^(\w+) (\d+) /.exec(bytes.toString('latin1', 0, 64)) ?? []
+  const [head, found, length] = /^(\w+) (\d+) /.exec(bytes.toString('latin1', 0, 64)) ?? []
   if (head === undefined) return undefined
-  const rest = bytes.toString('utf8', head.length, head.length + Number(length))
-  if (hashOf(rest) !== hash) return undefined
+  const whole = bytes.subarray(0, head.length + Number(length))
+  if (sealOf(whole) !== found) return undefined
+  const rest = whole.toString('utf8', head.length)
   const [turn = '', follows = ''] = rest.split(' ', 2)
   return { turn: Number(turn), follows, text: rest.slice(turn.length + follows.length + 2) }
 }
+
+/** Digits of a seal. */
+const SEAL = 16
+
+/** Of a sealed draft, or one that is to be sealed. Every change of a slot writes one: a cryptographic hash would cost more than the rest. */
+const sealOf = (draft: Buffer): string => new Crc64().update(draft, SEAL).bytes().toString('hex')
 
 const hashOf = (text: string): string => createHash('sha1').update(text).digest('hex')
 

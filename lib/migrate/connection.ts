@@ -1,6 +1,7 @@
 /** The sockets of MIGRATE: outgoing connections on which every step has a time limit, kept open for a while between uses. */
 import net from 'node:net'
 import tls from 'node:tls'
+import { Reply } from '../resp/reply.ts'
 
 /** How a connection let us down. */
 export class LinkFailure extends Error {
@@ -21,6 +22,8 @@ interface Step {
 
 /** Replies to MIGRATE are short; an error quotes little. */
 const MAX_LINE = 64 * 1024
+/** So much is given to the kernel at a time. */
+const PIECE = 64 * 1024
 const CR = 0x0d
 const LF = 0x0a
 
@@ -32,6 +35,12 @@ export class TargetLink {
   #failure: LinkFailure | undefined
   /** The database the target has selected for us; -1 when that is not certain. */
   selected = -1
+  /** Not a server older than Redis 7.4, as far as we know. */
+  knowsFieldDeadlines = true
+  /** What is to be sent: it leaves with `flush`. */
+  readonly request = new Reply()
+  /** How many elements of the last array have not come yet. */
+  #elements = 0
 
   constructor(socket: net.Socket) {
     this.#socket = socket
@@ -53,19 +62,44 @@ export class TargetLink {
     return this.#wait(timeoutMs, true, (done) => void this.#socket.once(event, () => done()))
   }
 
-  /** Resolves when the kernel has taken the bytes; undefined when it has already. */
-  write(bytes: Buffer, timeoutMs: number): Promise<void> | undefined {
+  /** Sends the request, in pieces of which each has the time. Resolves when the kernel has taken the last. */
+  async flush(timeoutMs: number): Promise<void> {
+    const pieces: Buffer[] = []
+    let taken: boolean | undefined
+    this.request.take((bytes) => {
+      if (taken === undefined && bytes.length <= PIECE) {
+        taken = this.#write(bytes)
+        return taken
+      }
+      for (let at = 0; at < bytes.length; at += PIECE) pieces.push(bytes.subarray(at, at + PIECE))
+      return false
+    })
+    if (taken === false) await this.#drained(timeoutMs)
+    for (const piece of pieces) if (!this.#write(piece)) await this.#drained(timeoutMs)
+  }
+
+  /** Whether the kernel has taken the bytes at once. */
+  #write(bytes: Buffer): boolean {
     if (this.#failure === undefined) this.#socket.write(bytes)
-    if (this.#failure === undefined && this.#socket.writableLength === 0) return undefined
+    return this.#failure === undefined && this.#socket.writableLength === 0
+  }
+
+  #drained(timeoutMs: number): Promise<void> {
     return this.#wait(timeoutMs, false, (done) => void this.#socket.write('', (error) => error ?? done()))
   }
 
-  /** Adds lines, without their ends, until there are so many; those that came before a failure are there, too. */
-  async lines(lines: string[], count: number, timeoutMs: number): Promise<void> {
-    while (lines.length < count) {
+  /** Adds the first line of each reply, without its end, until there are so many; those that came before a failure are there, too.
+   *  Replies are simple, or arrays of what is simple. */
+  async replies(lines: string[], count: number, timeoutMs: number): Promise<void> {
+    while (lines.length < count || this.#elements > 0) {
       const end = this.#received.indexOf(LF)
       if (end >= 0) {
-        lines.push(this.#received.latin1Slice(0, this.#received[end - 1] === CR ? end - 1 : end))
+        if (this.#elements > 0) this.#elements--
+        else {
+          const line = this.#received.latin1Slice(0, this.#received[end - 1] === CR ? end - 1 : end)
+          lines.push(line)
+          if (line.startsWith('*')) this.#elements = Number(line.slice(1))
+        }
         this.#received = this.#received.subarray(end + 1)
         continue
       }

@@ -1,10 +1,12 @@
 /** MIGRATE: keys are dumped, sent and, when the target has acknowledged them, deleted here. */
 import type { Database } from '../../store/keyspace.ts'
 import { dumpValue } from '../../store/rdb/dump.ts'
+import type { FieldDeadlines } from '../../store/types/field-deadlines.ts'
 import type { Millis } from '../base/brand.ts'
 import { keyFromText } from '../base/key.ts'
 import { ClientError, fail, READ_ONLY } from '../errors.ts'
 import { encodeRequest } from '../resp/argv.ts'
+import type { Reply } from '../resp/reply.ts'
 import type { Client } from '../server/client.ts'
 import type { Server } from '../server/server.ts'
 import { LinkFailure, pass, type TargetLink } from './connection.ts'
@@ -25,6 +27,13 @@ export interface Transfer {
   readonly names: readonly string[]
 }
 
+/** What the target was sent of one key: a RESTORE, and for the deadlines of a hash's fields some HPEXPIREAT. */
+interface Sent {
+  readonly name: string
+  /** How many HPEXPIREAT follow the RESTORE, in a cluster each behind an ASKING. */
+  readonly deadlines: number
+}
+
 /** How far it came: what the target has for certain, and what went wrong, if anything. */
 interface Outcome {
   readonly acknowledged: readonly string[]
@@ -38,6 +47,9 @@ const WRITING = new ClientError('IOERR error or timeout writing to target instan
 const READING = new ClientError('IOERR error or timeout reading to target instance')
 
 const CHUNK = 64 * 1024
+/** Shorter strings are on their way before they are compressed. */
+const COMPRESSED_FROM = 1024
+const HPEXPIREAT = 'HPEXPIREAT'
 const PAUSE_POLL_MS = 20
 
 /** Moves or copies keys of the client's database, which are locked until that is done. The client waits, and is answered. */
@@ -72,8 +84,9 @@ async function run(server: Server, db: Database, transfer: Transfer): Promise<Cl
   let outcome = await attempt(server, db, transfer, false)
   if (outcome.mayRetry) outcome = await attempt(server, db, transfer, true)
   if (transfer.copy || outcome.acknowledged.length === 0) return outcome.error
-  // A failover is being handed over: the replica has caught up with an offset that must not move any more.
-  while (server.pause.mode !== undefined) await pass(PAUSE_POLL_MS)
+  // A failover is being handed over: the replica has caught up with an offset that must not move any more. And nothing changes in the
+  // middle of a script.
+  while (server.pause.mode !== undefined || server.scripting.busy) await pass(PAUSE_POLL_MS)
   if (server.replication.isReplica) return outcome.error ?? READ_ONLY
   forget(server, db, outcome.acknowledged)
   return outcome.error
@@ -93,7 +106,7 @@ async function attempt(server: Server, db: Database, transfer: Transfer, fresh: 
   const { links } = server.migrating
   const { host, port, timeoutMs } = transfer
   let link: TargetLink | undefined
-  let sent: readonly string[] = []
+  let sent: readonly Sent[] = []
   try {
     link = await links.take(host, port, timeoutMs, fresh)
     sent = await send(server, db, link, transfer)
@@ -101,7 +114,7 @@ async function attempt(server: Server, db: Database, transfer: Transfer, fresh: 
     link?.close()
     return interrupted(cause, WRITING, !fresh)
   }
-  const outcome = await receive(link, transfer, sent, !fresh)
+  const outcome = await receive(server, link, transfer, sent, !fresh)
   links.give(host, port, link)
   return outcome
 }
@@ -113,67 +126,117 @@ function interrupted(cause: unknown, error: ClientError, mayRetry: boolean): Out
   return { acknowledged: [], error, mayRetry: mayRetry && !cause.timedOut }
 }
 
-/** Sends AUTH and SELECT, where needed, and a RESTORE for each key that is still here: returns which. */
-async function send(server: Server, db: Database, link: TargetLink, transfer: Transfer): Promise<readonly string[]> {
-  const { auth, targetDb, timeoutMs, replace } = transfer
-  const command = server.cluster === undefined ? 'RESTORE' : 'RESTORE-ASKING'
-  const sent: string[] = []
-  let chunks: Buffer[] = []
-  let size = 0
-  const add = (words: readonly (Buffer | string)[]): void => {
-    const bytes = encodeRequest(words)
-    size += bytes.length
-    chunks.push(bytes)
-  }
-  if (auth !== undefined) add(['AUTH', ...auth])
-  if (link.selected !== targetDb) add(['SELECT', String(targetDb)])
+/** Sends AUTH and SELECT, where needed, and each key that is still here: returns which. */
+async function send(server: Server, db: Database, link: TargetLink, transfer: Transfer): Promise<readonly Sent[]> {
+  const { auth, targetDb, timeoutMs } = transfer
+  const { request } = link
+  const sent: Sent[] = []
+  server.refreshClock()
+  if (auth !== undefined) ask(request, 'AUTH', ...auth)
+  if (link.selected !== targetDb) ask(request, 'SELECT', String(targetDb))
   for (const name of transfer.names) {
+    const one = sendKey(server, db, link, transfer, name)
+    if (one === undefined) continue
+    sent.push(one)
+    if (request.length < CHUNK) continue
+    await link.flush(timeoutMs)
     server.refreshClock()
-    const key = keyFromText(name)
-    const value = db.peek(key)
-    if (value === undefined) continue
-    const expireAt = db.expireAt(key) ?? 0
-    const ttl = expireAt === 0 ? 0 : Math.max(1, expireAt - server.now)
-    add([command, key.own(), String(ttl), dumpValue(value), ...(replace ? ['REPLACE'] : [])])
-    sent.push(name)
-    if (size < CHUNK) continue
-    await sendAll(link, Buffer.concat(chunks), timeoutMs)
-    chunks = []
-    size = 0
   }
-  if (size > 0) await sendAll(link, Buffer.concat(chunks), timeoutMs)
+  if (request.length > 0) await link.flush(timeoutMs)
   return sent
 }
 
-async function sendAll(link: TargetLink, bytes: Buffer, timeoutMs: number): Promise<void> {
-  for (let at = 0; at < bytes.length; at += CHUNK) await link.write(bytes.subarray(at, at + CHUNK), timeoutMs)
+/** Undefined when the key is gone. */
+function sendKey(
+  server: Server,
+  db: Database,
+  link: TargetLink,
+  { replace }: Transfer,
+  name: string,
+): Sent | undefined {
+  const key = keyFromText(name)
+  let value = db.peek(key)
+  if (value?.type === 'hash' && value.deadlines !== undefined) value = db.living(key, value, false)
+  if (value === undefined) return undefined
+  const own = key.own()
+  const expireAt = db.expireAt(key) ?? 0
+  const ttl = expireAt === 0 ? 0 : Math.max(1, expireAt - server.now)
+  const restore = server.cluster === undefined ? 'RESTORE' : 'RESTORE-ASKING'
+  const payload = dumpValue(value, value.type !== 'string' || value.bytes.length >= COMPRESSED_FROM)
+  ask(link.request, restore, own, String(ttl), payload, ...(replace ? ['REPLACE'] : []))
+  const deadlines = value.type === 'hash' && link.knowsFieldDeadlines ? value.deadlines : undefined
+  return { name, deadlines: deadlines === undefined ? 0 : sendDeadlines(server, link, own, deadlines) }
+}
+
+/** One HPEXPIREAT for all fields with the same deadline; returns how many. */
+function sendDeadlines({ cluster }: Server, { request }: TargetLink, key: Buffer, deadlines: FieldDeadlines): number {
+  const byTime = deadlines.byTime()
+  for (const [at, fields] of byTime) {
+    if (cluster !== undefined) ask(request, 'ASKING')
+    const names = fields.map((field) => Buffer.from(field, 'latin1'))
+    ask(request, HPEXPIREAT, key, String(at), 'FIELDS', String(names.length), ...names)
+  }
+  return byTime.size
+}
+
+/** Writes a request: it has the form of a reply that is an array. */
+function ask(request: Reply, ...words: readonly (Buffer | string)[]): void {
+  request.array(words.length)
+  for (const word of words) {
+    if (typeof word === 'string') request.text(word)
+    else request.bulk(word)
+  }
 }
 
 /** Reads the replies. When AUTH or SELECT was refused, what RESTORE answers does not count: who knows where it went. */
 async function receive(
+  server: Server,
   link: TargetLink,
   transfer: Transfer,
-  sent: readonly string[],
+  sent: readonly Sent[],
   mayRetry: boolean,
 ): Promise<Outcome> {
   const { auth, targetDb, timeoutMs } = transfer
   const before = (auth === undefined ? 0 : 1) + (link.selected === targetDb ? 0 : 1)
+  const perDeadline = server.cluster === undefined ? 1 : 2
   const lines: string[] = []
   let error: ClientError | undefined
   try {
-    await link.lines(lines, before + sent.length, timeoutMs)
+    await link.replies(lines, before + sent.reduce((sum, one) => sum + 1 + one.deadlines * perDeadline, 0), timeoutMs)
   } catch (cause) {
     link.close()
     if (lines.length <= before) return interrupted(cause, READING, mayRetry)
     error = READING
   }
-  const isRefusal = (line: string): boolean => line.startsWith('-')
   const acknowledged: string[] = []
   const refusal = lines.slice(0, before).find(isRefusal)
-  const bad = refusal ?? lines.find(isRefusal)
+  let bad = refusal
+  let at = before
+  for (const { name, deadlines } of sent) {
+    const restored = lines[at++]
+    if (restored === undefined) break
+    let wrong = isRefusal(restored) ? restored : undefined
+    for (let left = deadlines; left > 0; left--, at += perDeadline) {
+      const answer = lines[at + perDeadline - 1] ?? NO_ANSWER
+      if (UNKNOWN_COMMAND.test(answer)) forgoDeadlines(server, link, transfer)
+      else if (isRefusal(answer)) wrong ??= answer
+    }
+    bad ??= wrong === NO_ANSWER ? undefined : wrong
+    if (refusal === undefined && wrong === undefined) acknowledged.push(name)
+  }
   if (bad !== undefined) error = fail(`Target instance replied with error: ${bad.slice(1)}`)
-  for (const [i, line] of lines.slice(before).entries())
-    if (refusal === undefined && !isRefusal(line)) acknowledged.push(sent[i]!)
   link.selected = error === undefined ? targetDb : -1
   return { acknowledged, error, mayRetry: false }
+}
+
+const isRefusal = (line: string): boolean => line.startsWith('-')
+/** In place of a reply that did not come. */
+const NO_ANSWER = '-'
+const UNKNOWN_COMMAND = /^-ERR unknown command/i
+
+/** A target older than 7.4 keeps the fields for good. */
+function forgoDeadlines({ log }: Server, link: TargetLink, { host, port }: Transfer): void {
+  if (!link.knowsFieldDeadlines) return
+  link.knowsFieldDeadlines = false
+  log.warning(`MIGRATE: ${host}:${port} does not know ${HPEXPIREAT}, so hash fields lose their deadlines there`)
 }

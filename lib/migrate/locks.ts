@@ -54,6 +54,12 @@ export class KeyLocks {
     return this.#locks.size > 0
   }
 
+  /** Whether a command names a locked key. */
+  covers(entry: CommandEntry, argv: Argv): boolean {
+    for (const lock of this.#locks) if (reaches(lock, entry, argv)) return true
+    return false
+  }
+
   /** The wait a request has to join, or undefined when it touches no locked key. */
   holds(client: Client, entry: CommandEntry, argv: Argv): Blocked | undefined {
     if (this.#locks.size === 0) return undefined

@@ -51,6 +51,17 @@ export class FieldDeadlines {
     return fields
   }
 
+  /** The fields, latin1, of each deadline. */
+  byTime(): ReadonlyMap<number, readonly string[]> {
+    const byTime = new Map<number, string[]>()
+    for (const [field, at] of this.#times) {
+      const fields = byTime.get(at)
+      if (fields === undefined) byTime.set(at, [field])
+      else fields.push(field)
+    }
+    return byTime
+  }
+
   copy(): FieldDeadlines {
     return new FieldDeadlines(this.#times)
   }

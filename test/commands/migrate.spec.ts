@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net'
 import type { Millis } from '../../lib/base/brand.ts'
 import { ask, connect } from '../support/client.ts'
+import { keyIn, myId, startCluster } from '../support/cluster.ts'
 import { Differential } from '../support/differential.ts'
 import { eventually, sleep } from '../support/eventually.ts'
 import { InProcess, type Wired } from '../support/inprocess.ts'
@@ -171,6 +172,71 @@ describeBeside('MIGRATE', function () {
     })
   })
 
+  describe('of hashes whose fields have deadlines', () => {
+    const AT = 4_000_000_000_000
+    /** Two fields with one deadline, one with another, one with none. */
+    function fill(): void {
+      const { a } = source
+      a.call('HSET', 'h', 'one', '1', 'two', '2', 'three', '3', 'four', '4')
+      a.call('HPEXPIREAT', 'h', AT, 'FIELDS', '2', 'one', 'two')
+      a.call('HPEXPIREAT', 'h', AT + 1, 'FIELDS', '1', 'three')
+    }
+    const FIELDS = ['FIELDS', '4', 'one', 'two', 'three', 'four']
+
+    it('takes them along, one HPEXPIREAT for each deadline', async () => {
+      fill()
+      source.a.call('SET', 'k', 'v')
+      const ours = await startServer({ kind: 'rookery' })
+      assert.equal(await source.migrate(ours.port, '', '0', '2000', 'KEYS', 'h', 'k'), '+OK')
+      assert.deepEqual(await ask(ours.port, 'HPEXPIRETIME', 'h', ...FIELDS), [AT, AT, AT + 1, -1])
+      assert.equal(await ask(ours.port, 'GET', 'k'), 'v')
+      assert.equal(source.a.call('DBSIZE'), 0)
+    })
+
+    it('leaves fields behind whose time has come', async () => {
+      fill()
+      source.a.call('HPEXPIRE', 'h', '1', 'FIELDS', '1', 'four')
+      const redis = await startServer({ kind: 'redis' })
+      await sleep(5)
+      assert.equal(await source.migrate(redis.port, 'h', '0', '2000'), '+OK')
+      assert.deepEqual(await ask(redis.port, 'HMGET', 'h', 'one', 'four'), ['1', null])
+    })
+
+    it('loses them at a server older than 7.4, and says so once', async () => {
+      const redis = await startServer({ kind: 'redis' })
+      for (const how of [[], ['REPLACE']]) {
+        fill()
+        assert.equal(await source.migrate(redis.port, 'h', '0', '2000', ...how), '+OK')
+        assert.equal(source.a.call('EXISTS', 'h'), 0)
+      }
+      assert.deepEqual(await ask(redis.port, 'HMGET', 'h', 'one', 'two', 'three', 'four'), ['1', '2', '3', '4'])
+      assert.equal(source.inner.log.filter((line) => line.includes('does not know HPEXPIREAT')).length, 1)
+    })
+
+    it('keeps the hash when the target refuses a deadline for another reason, or does not answer', async () => {
+      const answers: Record<string, string | undefined> = { hpexpireat: '-OOM no' }
+      const made = await target(([name]) => answers[name!.toLowerCase()] ?? (name === 'HPEXPIREAT' ? 'close' : '+OK'))
+      fill()
+      assert.equal(await source.migrate(made.port, 'h', '0', '1000'), '-ERR Target instance replied with error: OOM no')
+      answers['hpexpireat'] = undefined
+      assert.equal(await source.migrate(made.port, 'h', '0', '1000'), READING)
+      assert.equal(source.a.call('HLEN', 'h'), 4)
+    })
+
+    it('asks for each, in a cluster, to a slot that is only imported', async () => {
+      const { primaries } = await startCluster({ kinds: ['rookery'], primaries: 3 })
+      const [from, to] = [primaries[0]!, primaries[1]!]
+      const [slot, key] = [100, keyIn(100)]
+      await ask(from.port, 'HSET', key, 'one', '1', 'two', '2', 'three', '3', 'four', '4')
+      await ask(from.port, 'HPEXPIREAT', key, AT, 'FIELDS', '2', 'one', 'two')
+      await ask(to.port, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', await myId(from))
+      await ask(from.port, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', await myId(to))
+      assert.equal(await ask(from.port, 'MIGRATE', '127.0.0.1', to.port, key, '0', '2000'), 'OK')
+      for (const { port } of [to, from]) await ask(port, 'CLUSTER', 'SETSLOT', slot, 'NODE', await myId(to))
+      assert.deepEqual(await ask(to.port, 'HPEXPIRETIME', key, ...FIELDS), [AT, AT, -1, -1])
+    })
+  })
+
   it('reads its arguments as redis-server does', async () => {
     const both = await Differential.start()
     const to = ['127.0.0.1', '1']
@@ -315,6 +381,34 @@ describeBeside('MIGRATE', function () {
         what: 'the key is gone',
         withinMs: 2000,
       })
+    })
+
+    it('is not touched by a script, which waits when it names such a key and is refused the key when it does not', async () => {
+      const made = await begun()
+      const { a, b } = source
+      const write = "return redis.call('SET', 'k', 'new')"
+      assert.match(b.outcome('EVAL', write, 0), /^TRYAGAIN Script attempted to access an undeclared key/)
+      assert.equal(b.outcome('EVAL', "return redis.call('GET', 'other')", 0), 'v')
+      assert.equal(b.raw(encode(['EVAL', write, 1, 'k'])).length, 0)
+      made.say('+OK')
+      assert.equal(await source.reply(a), '+OK')
+      assert.equal(await source.reply(b), '+OK')
+      assert.equal(b.call('GET', 'k'), 'new')
+    })
+
+    it('removes nothing in the middle of a script', async () => {
+      const { inner, a, b } = source
+      inner.server.config.set([['busy-reply-threshold', '20']])
+      const made = await begun()
+      const script = "while redis.call('DBSIZE') == 2 do end"
+      assert.equal(b.raw(encode(['EVAL', script, 0])).length, 0)
+      made.say('+OK')
+      await sleep(60)
+      inner.settle()
+      assert.equal(inner.server.keyspace.size, 2)
+      assert.equal(inner.connect().outcome('SCRIPT', 'KILL'), 'OK')
+      assert.equal(await source.reply(a), '+OK')
+      assert.equal(inner.server.keyspace.size, 1)
     })
 
     it('removes nothing once it is a replica', async () => {
