@@ -12,7 +12,8 @@ import { step } from '../bus/step.ts'
 import { createTransport, type Transport, type TransportOptions } from '../bus/transport.ts'
 import type { NodesFile } from '../store/nodes-file.ts'
 import { unreachable } from './base/assert.ts'
-import { wallClock } from './base/clock.ts'
+import type { Millis } from './base/brand.ts'
+import { steadyClock, wallClock } from './base/clock.ts'
 import type { Log } from './base/log.ts'
 import { SlotPurge } from './purge.ts'
 import type { ClusterDoor, LinkInfo } from './server/cluster-door.ts'
@@ -28,6 +29,12 @@ export interface DriverParts {
   fatal(error: Error): void
 }
 
+type Clock = typeof wallClock
+
+/** A moment told by one clock, as another one tells it. The core's own cannot be set: who sets the clock of a machine must neither
+ *  make all others look dead nor the dead alive. */
+const onClock = (time: Millis, from: Clock, to: Clock): Millis => (time - from() + to()) as Millis
+
 /** Facts the core asks of the node; they are read when a step needs them, which is always synchronous. */
 export function localFacts(server: () => Server, buffered: LocalFacts['bufferedOn']): LocalFacts {
   return {
@@ -41,7 +48,8 @@ export function localFacts(server: () => Server, buffered: LocalFacts['bufferedO
       return server().replication.isReplica
     },
     get primaryLastSeenAt() {
-      return server().replication.lastSeenAt
+      const { lastSeenAt } = server().replication
+      return lastSeenAt === 0 ? lastSeenAt : onClock(lastSeenAt, wallClock, steadyClock)
     },
     get loading() {
       return server().loading
@@ -64,10 +72,12 @@ export class Driver implements ClusterDoor {
   /** CLUSTER SAVECONFIG reports a failed save to its client instead of ending the process. */
   #saveError: Error | undefined
   #saveMayFail = false
+  /** The change of role that has to wait until a script has ended: what it writes belongs to the history it was begun in. */
+  #role: Extract<Effect, { type: 'follow' | 'lead' }> | undefined
   /** nodes.conf lacks something that others told us: the next tick writes it. */
   #unsaved = false
-  /** Those of the last save that kept any. */
-  #promises = ''
+  /** What was saved since the file itself was brought up to date; it is due when a whole tick has passed. */
+  #draft: 'none' | 'fresh' | 'due' = 'none'
   #closed = false
 
   constructor(parts: DriverParts) {
@@ -85,7 +95,12 @@ export class Driver implements ClusterDoor {
         accepted: (link, remoteIp, localIp) => this.feed({ type: 'accepted', link, remoteIp, localIp }),
         up: (link) => this.feed({ type: 'link-up', link }),
         down: (link) => this.feed({ type: 'link-down', link }),
-        message: (link, message) => this.feed({ type: 'message', link, message }),
+        message: (link, message) => {
+          // The replica would take over without what a script has yet to write.
+          if (message.body.type === 'mfstart' && parts.server.scripting.busy)
+            parts.log.warning('A manual failover was asked for while a script is busy: it is not begun')
+          else this.feed({ type: 'message', link, message })
+        },
         refused() {},
         received() {},
       },
@@ -97,8 +112,8 @@ export class Driver implements ClusterDoor {
     await this.#transport.listen()
   }
 
-  /** The bus shows other certificates from now on. Throws for those that cannot be used. */
-  secure(tls: SecureContextOptions): void {
+  /** The bus shows other certificates from now on, or speaks plain TCP. Throws for those that cannot be used. */
+  secure(tls: SecureContextOptions | undefined): void {
     this.#transport.secure(tls)
   }
 
@@ -116,9 +131,9 @@ export class Driver implements ClusterDoor {
   /** One event through the core; its effects are carried out before this returns. */
   feed(event: Event): Answer | undefined {
     if (this.#closed) return undefined
-    if (event.type === 'tick') this.#settle()
+    if (event.type === 'tick') this.#settleInTime()
     let answer: Answer | undefined
-    for (const effect of step(this.view, event, wallClock())) {
+    for (const effect of step(this.view, event, steadyClock())) {
       if (effect.type === 'answer') answer = effect.answer
       else this.#carryOut(effect)
     }
@@ -138,6 +153,7 @@ export class Driver implements ClusterDoor {
   }
 
   endTurn(): void {
+    this.#changeRole()
     this.#purge.slice()
     if (this.view.stateDirty || awaitsStream(this.view)) this.feed({ type: 'turn-end' })
   }
@@ -178,10 +194,9 @@ export class Driver implements ClusterDoor {
       case 'send':
         return this.#transport.send(effect.links, encode(effect.message))
       case 'follow':
-        this.#purge.forget()
-        return server.replication.follow({ host: effect.ip, port: this.#primaryPort(effect) })
       case 'lead':
-        return server.replication.lead()
+        this.#role = effect
+        return this.#changeRole()
       case 'purge':
         return this.#purge.add(effect.slots)
       case 'flush':
@@ -190,7 +205,7 @@ export class Driver implements ClusterDoor {
         return server.pubsub.dropSlots(server, effect.slots)
       case 'pause-writes':
         server.replication.primary.pingsPaused = true
-        return server.pause.pauseForFailover(effect.until)
+        return server.pause.pauseForFailover(onClock(effect.until, steadyClock, wallClock))
       case 'resume-writes':
         server.replication.primary.pingsPaused = false
         return server.pause.resumeFailover()
@@ -207,9 +222,27 @@ export class Driver implements ClusterDoor {
     }
   }
 
-  /** Ten times a second: what was written takes its place. */
+  #changeRole(): void {
+    const role = this.#role
+    const { replication, scripting } = this.#server
+    if (role === undefined || scripting.busy) return
+    this.#role = undefined
+    if (role.type === 'lead') return replication.lead()
+    this.#purge.forget()
+    replication.follow({ host: role.ip, port: this.#primaryPort(role) })
+  }
+
+  /** Ten times a second: what was saved takes its place. Not at once: that takes milliseconds, and who has just saved a vote or a win
+   *  is in the middle of a failover, whose clients wait. */
+  #settleInTime(): void {
+    if (this.#unsaved) this.#save(false)
+    if (this.#draft === 'due') this.#settle()
+    else if (this.#draft === 'fresh') this.#draft = 'due'
+  }
+
   #settle(): void {
     if (this.#unsaved) this.#save(false)
+    this.#draft = 'none'
     try {
       this.#nodesFile.settle()
     } catch (cause) {
@@ -217,18 +250,12 @@ export class Driver implements ClusterDoor {
     }
   }
 
-  /** What this node has promised the others, a vote or an epoch of its own, is in the file itself before they hear of it: whatever
-   *  server goes on with the file must keep it. The rest may be in a draft. */
+  /** What this node promises the others, a vote or an epoch of its own, is on the disk before they hear of it. */
   #save(fsync: boolean): void {
     this.#unsaved = false
-    const { currentEpoch, lastVoteEpoch, myself } = this.view
-    const promises = `${currentEpoch} ${lastVoteEpoch} ${myself.configEpoch}`
-    const isPromise = fsync && promises !== this.#promises
+    if (this.#draft === 'none') this.#draft = 'fresh'
     try {
-      this.#nodesFile.write(writeNodesConf(this.view), fsync && !isPromise)
-      if (!isPromise) return
-      this.#nodesFile.settle()
-      this.#promises = promises
+      this.#nodesFile.write(writeNodesConf(this.view), fsync)
     } catch (cause) {
       this.#cannotSave(cause)
     }

@@ -6,7 +6,7 @@ import { type Cluster, createCluster } from '../bus/state.ts'
 import { Keyspace } from '../store/keyspace.ts'
 import { type NodesFile, openNodesFile } from '../store/nodes-file.ts'
 import { SLOT_COUNT } from './base/brand.ts'
-import { wallClock } from './base/clock.ts'
+import { steadyClock } from './base/clock.ts'
 import type { Log } from './base/log.ts'
 import { systemRandom } from './base/random.ts'
 import { reasonOf } from './base/system-error.ts'
@@ -167,7 +167,7 @@ export class Node {
         (link) => this.#driver?.bufferedOn(link) ?? 0,
       ),
       random: systemRandom,
-      now: wallClock(),
+      now: steadyClock(),
     }
     const text = nodesFile.read()
     if (text === undefined || text.trim() === '') {
@@ -209,14 +209,10 @@ export class Node {
     }
   }
 
-  /** Ports, addresses and certificates follow the configuration. The bus keeps its port; whether it speaks TLS is settled at the start. */
+  /** Ports, addresses and certificates follow the configuration. The bus keeps its port. */
   #followAddresses(): void {
-    const { config, log } = this.#parts
-    config.onChange(['tls-cluster'], () => {
-      log.warning('tls-cluster: a change takes effect at a restart; use CONFIG REWRITE or edit the file')
-      return TLS_REFUSAL
-    })
-    config.onChange(['tls-port', ...TLS_DIRECTIVES], () => this.#readCertificates())
+    const { config } = this.#parts
+    config.onChange(['tls-port', 'tls-cluster', 'tls-replication', ...TLS_DIRECTIVES], () => this.#readCertificates())
     config.onChange(['bind', 'port', 'tls-port', ...TLS_DIRECTIVES], () => {
       this.server.moving = this.server.moving.then(() => this.#move())
       return undefined
@@ -227,11 +223,12 @@ export class Node {
   #readCertificates(): string | undefined {
     const { config, log } = this.#parts
     const { tlsPort, tlsCluster, tlsReplication } = config.values
+    if (!tlsCluster) this.#driver?.secure(undefined)
     if (tlsPort === 0 && !tlsCluster && !tlsReplication) return undefined
     try {
       const options = tlsOptions(config, 'server')
       checkTls(options)
-      this.#driver?.secure(options)
+      if (tlsCluster) this.#driver?.secure(options)
       this.#tls = options
       return undefined
     } catch (error) {

@@ -9,11 +9,13 @@ const SLICE_MICROS = 1000
 /** Keys between two looks at the clock. */
 const STEP = 64
 
+type PurgedServer = Pick<Server, 'keyspace' | 'propagation' | 'replication' | 'scripting' | 'host'>
+
 export class SlotPurge {
-  readonly #server: Pick<Server, 'keyspace' | 'propagation' | 'replication' | 'host'>
+  readonly #server: PurgedServer
   #slots: number[] = []
 
-  constructor(server: Pick<Server, 'keyspace' | 'propagation' | 'replication' | 'host'>) {
+  constructor(server: PurgedServer) {
     this.#server = server
   }
 
@@ -23,9 +25,10 @@ export class SlotPurge {
     this.#server.host.requestEndTurn()
   }
 
-  /** Deletes for about a millisecond, and asks for another turn while there is more. */
+  /** Deletes for about a millisecond, and asks for another turn while there is more. Not in the middle of a script: it has to find what
+   *  it has left. */
   slice(): void {
-    if (this.#slots.length === 0) return
+    if (this.#slots.length === 0 || this.#server.scripting.busy) return
     this.#work(monotonicMicros() + SLICE_MICROS)
     if (this.#slots.length > 0) this.#server.host.requestEndTurn()
   }
