@@ -1,9 +1,10 @@
 /** Writing a checkpoint: a cut of the data set becomes records of a new generation, and one atomic put makes them count. Until then
  *  the last checkpoint counts, whatever happens; afterwards what it replaced is garbage, swept away when there is enough of it. */
 import { slotOf } from '../lib/base/slot.ts'
-import type { Cut } from './cut.ts'
+import type { Cut, CutEntry } from './cut.ts'
 import type { RecordBatch, Records } from './level.ts'
 import { type Commit, encodeValue, generationOf, isRemoval, isSameKey, type RecordText, recordKey } from './record.ts'
+import { isLarge, partsOf, type Value } from './value.ts'
 
 /** What a checkpoint is made of: all keys, or those that have changed. */
 export type CheckpointCut = Pick<Cut, 'read' | 'commit' | 'abandon'>
@@ -22,23 +23,28 @@ export interface CheckpointOptions {
   readonly goOn?: () => boolean
 }
 
+/** What a checkpoint has written. */
+export interface CheckpointReport {
+  readonly records: number
+  readonly bytes: number
+}
+
 /** Entries between two looks at the clock. */
 const STEP = 32
 
-/** Writes a cut under the generation of `commit` and makes it count; returns how many records that were. When it throws nothing has
- *  changed but for garbage. */
+/** Writes a cut under the generation of `commit` and makes it count. When it throws nothing has changed but for garbage. */
 export async function writeCheckpoint(
   records: Records,
   cut: CheckpointCut,
   commit: Commit,
   options: CheckpointOptions,
-): Promise<number> {
+): Promise<CheckpointReport> {
+  const filling = new Filling(cut, commit.generation)
   let written = 0
   try {
-    for (;;) {
+    while (!filling.isDone) {
       const batch = records.batch()
-      fill(batch, cut, commit.generation, options)
-      if (batch.length === 0) break
+      filling.fill(batch, options)
       written += batch.length
       // One at a time: more would only compete with the clients for the processor.
       await batch.write()
@@ -51,48 +57,98 @@ export async function writeCheckpoint(
     throw failure
   }
   cut.commit()
-  return written
+  return { records: written, bytes: filling.bytes }
 }
 
-function fill(
-  batch: RecordBatch,
-  cut: CheckpointCut,
-  generation: number,
-  { sliceMicros, micros }: CheckpointOptions,
-): void {
-  const until = micros() + sliceMicros
-  do {
-    const entries = cut.read(STEP)
-    if (entries.length === 0) return
-    for (const { db, key, value, expireAt } of entries) {
-      const name = recordKey(slotOf(key), db, key, generation, value === undefined)
-      batch.put(name, value === undefined ? '' : encodeValue(value, expireAt))
+/** The cut on its way into batches. */
+class Filling {
+  /** Written so far. */
+  bytes = 0
+  readonly #cut: CheckpointCut
+  readonly #generation: number
+  /** What is too large for one record and stays as it is: written when there is nothing else. */
+  readonly #large: CutEntry[] = []
+  #parts: Iterator<RecordParts> | undefined
+  #isDone = false
+
+  constructor(cut: CheckpointCut, generation: number) {
+    this.#cut = cut
+    this.#generation = generation
+  }
+
+  /** Nothing is left. */
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** What there is time for. */
+  fill(batch: RecordBatch, { sliceMicros, micros }: CheckpointOptions): void {
+    const until = micros() + sliceMicros
+    do this.#step(batch)
+    while (!this.#isDone && micros() < until)
+  }
+
+  #step(batch: RecordBatch): void {
+    const part = this.#parts?.next()
+    if (part?.done === false) return this.#put(batch, ...part.value)
+    const next = this.#large.shift()
+    this.#parts = next === undefined ? undefined : this.#inParts(next)
+    if (next === undefined) this.#read(batch)
+  }
+
+  #read(batch: RecordBatch): void {
+    const entries = this.#cut.read(STEP)
+    for (const entry of entries) {
+      if (entry.value !== undefined && entry.isFrozen && isLarge(entry.value)) this.#large.push(entry)
+      else this.#put(batch, entry, entry.value, 0)
     }
-  } while (micros() < until)
+    this.#isDone = entries.length === 0
+  }
+
+  *#inParts(entry: CutEntry): Generator<RecordParts, void> {
+    let part = 0
+    for (const value of partsOf(entry.value!)) yield [entry, value, part++]
+  }
+
+  #put(batch: RecordBatch, { db, key, expireAt }: CutEntry, value: Value | undefined, part: number): void {
+    const name = recordKey(slotOf(key), db, key, this.#generation, value === undefined, part)
+    const message = value === undefined ? '' : encodeValue(value, expireAt)
+    batch.put(name, message)
+    this.bytes += name.length + message.length
+  }
 }
+
+type RecordParts = readonly [entry: CutEntry, value: Value, part: number]
 
 /** Removes the records that do not count: replaced, of a checkpoint that was not finished, or about a removed key. Returns how
  *  many records are left. Nothing may be written meanwhile. */
 export async function sweep(records: Records, commit: Commit): Promise<number> {
   let left = 0
-  let newest: RecordText | undefined
   let batch = records.batch()
-  const drop = (key: RecordText): void => batch.remove(key)
+  /** The records of a key and generation, the newest of the key so far: one, or all parts of a value. */
+  const newest: RecordText[] = []
+  const drop = (): void => {
+    for (const key of newest) batch.remove(key)
+  }
   const settle = (): void => {
-    if (newest === undefined) return
-    if (isRemoval(newest)) drop(newest)
-    else left++
+    if (newest[0] !== undefined && isRemoval(newest[0])) drop()
+    else left += newest.length
   }
   for await (const keys of records.keys()) {
     for (const key of keys) {
       const generation = generationOf(key)
       if (generation > commit.generation || generation < commit.oldest) {
-        drop(key)
+        batch.remove(key)
         continue
       }
-      if (newest !== undefined && isSameKey(newest, key)) drop(newest)
-      else settle()
-      newest = key
+      const [first] = newest
+      const isSame = first !== undefined && isSameKey(first, key)
+      if (!isSame || generationOf(first) !== generation) {
+        if (isSame) drop()
+        else settle()
+        newest.length = 0
+      }
+      newest.push(key)
     }
     await batch.write()
     batch = records.batch()

@@ -1,18 +1,20 @@
 /** The keyspace exactly as it was at one instant, read in small slices while writes go on: for a full synchronisation, an RDB file,
  *  a checkpoint. Nothing is copied when it is opened. A cut walks the keys in their order (by slot, then by hash), and whoever is about
  *  to change or remove a key which the cut has not come to yet gives it that key first. So it costs memory only for what changes
- *  before its turn. */
+ *  before its turn; of a large list no more than the chunks that change. */
 import type { Address } from './arena.ts'
 import type { Entries } from './entries.ts'
 import { END, type Position } from './table.ts'
-import { copyValue, type Value } from './value.ts'
+import { copyValue, freeze, type Value } from './value.ts'
 
 /** One key as it was. */
 export interface CutEntry {
   readonly db: number
   readonly key: Buffer
-  /** Undefined: removed since the last checkpoint. A collection is only to be looked at before the next change of the keyspace. */
+  /** Undefined: removed since the last checkpoint. */
   readonly value: Value | undefined
+  /** The value stays as it is. Else a collection is only to be looked at before the next change of the keyspace. */
+  readonly isFrozen: boolean
   /** Unix milliseconds; 0 = never. */
   readonly expireAt: number
 }
@@ -81,10 +83,12 @@ export class CutPart {
 
   #entry(at: Address, willChange: boolean): CutEntry {
     const value = this.#entries.value(at)
+    const frozen = willChange ? copyValue(value) : freeze(value)
     return {
       db: this.#db,
       key: this.#entries.keyBytes(at),
-      value: willChange ? copyValue(value) : value,
+      value: frozen ?? value,
+      isFrozen: frozen !== undefined,
       expireAt: this.#entries.expireAt(at),
     }
   }
@@ -152,7 +156,7 @@ export class Cut {
       if (next.done === true) this.#removalsLeft = false
       else {
         const [db, name] = next.value
-        entries.push({ db, key: Buffer.from(name, 'latin1'), value: undefined, expireAt: 0 })
+        entries.push({ db, key: Buffer.from(name, 'latin1'), value: undefined, isFrozen: true, expireAt: 0 })
       }
     }
     return entries

@@ -1,7 +1,9 @@
 /** A cut as an RDB file, written a slice at a time while the data changes: for full synchronisations and for BGSAVE. */
 import { monotonicMicros } from '../../lib/base/clock.ts'
 import type { Cut } from '../cut.ts'
-import { type RdbOptions, RdbWriter } from './writer.ts'
+import { isLarge } from '../value.ts'
+import type { Writing } from './forms.ts'
+import { type RdbEntry, type RdbOptions, RdbWriter } from './writer.ts'
 
 /** How long one slice keeps the main thread. Every turn of the event loop has one: what is longer adds to each client's wait, what is
  *  much shorter is spent on the turns. */
@@ -13,6 +15,9 @@ export class CutWriter {
   readonly #cut: Pick<Cut, 'read' | 'abandon'>
   readonly #out: RdbWriter
   readonly #micros: () => number
+  /** What takes long, and stays as it is: written when there is nothing else. */
+  readonly #large: RdbEntry[] = []
+  #writing: Writing | undefined
   #isDone = false
 
   /** The cut is the writer's from here on. */
@@ -27,17 +32,34 @@ export class CutWriter {
     return this.#isDone
   }
 
-  /** The next bytes. All that was read of the cut is in them, so the data may change afterwards. */
+  /** The next bytes. The data may change afterwards. */
   slice(): Buffer[] {
     const until = this.#micros() + SLICE_MICROS
-    do {
-      const entries = this.#cut.read(STEP)
-      for (const { db, key, value, expireAt } of entries)
-        if (value !== undefined) this.#out.entry({ db, key, value, expireAt })
-      this.#isDone = entries.length === 0
-    } while (!this.#isDone && this.#micros() < until)
-    if (this.#isDone) this.#out.end()
+    do this.#step()
+    while (!this.#isDone && this.#micros() < until)
     return this.#out.take()
+  }
+
+  #step(): void {
+    if (this.#writing !== undefined) {
+      if (this.#writing.next().done === true) this.#writing = undefined
+      return
+    }
+    const next = this.#large.shift()
+    if (next === undefined) this.#read()
+    else this.#writing = this.#out.begin(next)
+  }
+
+  #read(): void {
+    const entries = this.#cut.read(STEP)
+    for (const { db, key, value, isFrozen, expireAt } of entries) {
+      if (value === undefined) continue
+      if (isFrozen && isLarge(value)) this.#large.push({ db, key, value, expireAt })
+      else this.#out.entry({ db, key, value, expireAt })
+    }
+    if (entries.length > 0) return
+    this.#isDone = true
+    this.#out.end()
   }
 
   /** Nobody wants the rest. */

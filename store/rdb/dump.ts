@@ -1,7 +1,7 @@
 /** DUMP payloads: one value with its type byte, then the RDB version (u16 LE) and the CRC64 of all before it. No key, no deadline. */
 import type { Value } from '../value.ts'
 import { Crc64 } from './crc64.ts'
-import { writerOf } from './forms.ts'
+import { finish, writerOf } from './forms.ts'
 import { RDB_READ_VERSION } from './reader.ts'
 import { Sink } from './sink.ts'
 import { type Decoding, decodeWhole, RdbError, Source, UnsupportedTypeError } from './source.ts'
@@ -16,7 +16,7 @@ export function dumpValue(value: Value, compress = true): Buffer {
   const out = new Sink(compress)
   const { code, write } = writerOf(value)
   out.u8(code)
-  write(out, value)
+  finish(write(out, value))
   return seal(out)
 }
 

@@ -5,26 +5,30 @@ import { writeStream } from './stream.ts'
 import { PACKED } from './types.ts'
 
 const WRITERS: { readonly [T in Value['type']]: ValueWriter<Extract<Value, { type: T }>> } = {
-  string: { code: 0, write: (out, value) => out.string(value.bytes) },
+  string: { code: 0, write: (out, value) => void out.string(value.bytes) },
   list: {
     code: 18,
-    write(out, value) {
-      const nodes = [...value.nodes()]
-      out.length(nodes.length)
-      for (const bytes of nodes) {
+    *write(out, value) {
+      out.length(value.nodeCount)
+      for (const bytes of value.nodes()) {
         out.length(PACKED)
         out.stringCopy(bytes)
+        yield
       }
     },
   },
   hash: {
     code: 4,
     packed: { code: 16, bytes: (value) => value.packedBytes },
-    write(out, value) {
+    *write(out, value) {
       out.length(value.size)
+      let left = STEP
       for (const [field, bytes] of value) {
         out.string(field)
         out.string(bytes)
+        if (--left > 0) continue
+        left = STEP
+        yield
       }
     },
   },
@@ -32,31 +36,52 @@ const WRITERS: { readonly [T in Value['type']]: ValueWriter<Extract<Value, { typ
     code: 2,
     // Redis 7.0 knows no packed set of strings.
     packed: { code: 11, bytes: (value) => (value.encoding === 'intset' ? value.packedBytes : undefined) },
-    write(out, value) {
+    *write(out, value) {
       out.length(value.size)
-      for (const member of value) out.string(Buffer.from(member, 'latin1'))
+      let left = STEP
+      for (const member of value) {
+        out.string(Buffer.from(member, 'latin1'))
+        if (--left > 0) continue
+        left = STEP
+        yield
+      }
     },
   },
   zset: {
     code: 5,
     packed: { code: 17, bytes: (value) => value.packedBytes },
-    write(out, value) {
+    *write(out, value) {
       out.length(value.size)
       // From the highest score down, as a real server does.
-      value.visit(0, value.size, true, (member, score) => {
-        out.string(Buffer.from(member, 'latin1'))
-        out.f64(score)
-      })
+      for (let to = value.size; to > 0; to -= STEP) {
+        value.visit(Math.max(0, to - STEP), to, true, (member, score) => {
+          out.string(Buffer.from(member, 'latin1'))
+          out.f64(score)
+        })
+        yield
+      }
     },
   },
-  stream: { code: 19, write: writeStream },
+  stream: { code: 19, write: (out, value) => void writeStream(out, value) },
+}
+
+/** Elements between two steps of writing. */
+const STEP = 64
+
+/** What is left of writing something: each step writes a little more of it, while it stays as it is. */
+export type Writing = Iterator<undefined, void>
+
+/** Writes what is left. */
+export function finish(writing: Writing | undefined): void {
+  while (writing !== undefined && writing.next().done !== true);
 }
 
 interface ValueWriter<T extends Value> {
   readonly code: number
   /** The type byte of a value that is packed: then the body is its bytes, as one string. */
   readonly packed?: { readonly code: number; readonly bytes: (value: T) => Buffer | undefined }
-  readonly write: (out: Sink, value: T) => void
+  /** Writes the body, or says how to go on with it. */
+  readonly write: (out: Sink, value: T) => Writing | undefined
 }
 
 /** The type byte for a value, and what writes the body. */
@@ -65,5 +90,5 @@ export function writerOf<T extends Value>(value: T): ValueWriter<T> {
   const row = WRITERS[value.type] as ValueWriter<T>
   const bytes = row.packed?.bytes(value)
   if (row.packed === undefined || bytes === undefined) return row
-  return { code: row.packed.code, write: (out) => out.stringCopy(bytes) }
+  return { code: row.packed.code, write: (out) => void out.stringCopy(bytes) }
 }

@@ -1,5 +1,6 @@
 /** Where encoded data is read from: chunks as they come from a socket, of whatever size. What reads it is written as if all bytes
  *  were there; it yields when they are not yet, and goes on at the same place when they have come. */
+import { Key } from '../../lib/base/key.ts'
 import { readInt64 } from '../types/listpack-entry.ts'
 import { exact } from '../types/stream-id.ts'
 import { Crc64 } from './crc64.ts'
@@ -107,6 +108,20 @@ export class Source {
     if (length === SPECIAL) return yield* this.#specialString(this.#special)
     if (length > MAX_STRING) throw new RdbError(`string of ${length} bytes`)
     return yield* this.bytes(Number(length))
+  }
+
+  /** The next string, borrowed, when it is short and lies in the chunk, as most do: a generator for each would cost more than its bytes.
+   *  Undefined when not; then nothing is read, and `string` is the way. */
+  shortString(): Key | undefined {
+    const chunk = this.#chunk
+    const first = chunk[this.#at]
+    if (first === undefined || first >= 0x80) return undefined
+    const start = this.#at + (first < 0x40 ? 1 : 2)
+    const end = start + (first < 0x40 ? first : ((first & 0x3f) << 8) | chunk[start - 1]!)
+    if (end > chunk.length) return undefined
+    this.#available -= end - this.#at
+    this.#at = end
+    return new Key(chunk, start, end)
   }
 
   *#head(): Decoding<number | bigint> {

@@ -68,6 +68,7 @@ interface Delivery {
 interface Consumer {
   readonly name: string
   readonly seenAt: number
+  readonly activeAt: number | undefined
   readonly pending: readonly { readonly id: StreamId }[]
 }
 
@@ -94,11 +95,11 @@ const clamp = (count: number | bigint): number => Math.min(Number(count), Number
 function* readConsumer(from: Source, form: Form): Decoding<Consumer> {
   const name = (yield* from.string()).latin1Slice()
   const seenAt = yield* from.i64()
-  // When it last got or claimed something: we do not tell that from when it was last heard of.
-  if (form === 3) yield* from.i64()
+  // Who was heard of was probably given something, as far as older forms, and the one we write, can tell.
+  const activeAt = form === 3 ? yield* from.i64() : seenAt
   const pending: { id: StreamId }[] = []
   for (let left = yield* from.length(); left > 0; left--) pending.push({ id: readId(yield* from.bytes(ID_SIZE)) })
-  return { name, seenAt, pending }
+  return { name, seenAt, activeAt: activeAt < 0 ? undefined : activeAt, pending }
 }
 
 function* readIdPair(from: Source): Decoding<StreamId> {

@@ -2,7 +2,7 @@
  *  packed is looked at to the last bit, and what is beyond our own limits is kept as if it had been added piece by piece. */
 import { own } from '../../lib/base/bytes.ts'
 import { readDouble } from '../../lib/base/double.ts'
-import { keyOf } from '../../lib/base/key.ts'
+import { type Key, keyOf } from '../../lib/base/key.ts'
 import { DEFAULT_HASH_LIMITS, type HashLimits, HashValue } from '../types/hash.ts'
 import { Intset } from '../types/intset.ts'
 import { ListValue } from '../types/list.ts'
@@ -52,8 +52,10 @@ const ROWS: readonly TypeRow[] = [
     name: 'list',
     *read(from, limits) {
       const list = new ListValue()
-      for (let left = yield* from.length(); left > 0; left--)
-        list.push('right', limits.listMaxListpackSize, yield* from.string())
+      for (let left = yield* from.length(); left > 0; left--) {
+        const { bytes, start, end, data } = from.shortString() ?? keyOf(yield* from.string())
+        list.push('right', limits.listMaxListpackSize, bytes, start, end, data)
+      }
       return list
     },
   },
@@ -62,7 +64,8 @@ const ROWS: readonly TypeRow[] = [
     name: 'set',
     *read(from, limits) {
       const set = new SetValue()
-      for (let left = yield* from.length(); left > 0; left--) addMember(set, keyOf(yield* from.string()), limits)
+      for (let left = yield* from.length(); left > 0; left--)
+        addMember(set, from.shortString() ?? keyOf(yield* from.string()), limits)
       return set
     },
   },
@@ -72,7 +75,7 @@ const ROWS: readonly TypeRow[] = [
     *read(from, limits) {
       const zset = new ZSetValue()
       for (let left = yield* from.length(); left > 0; left--)
-        addScored(zset, (yield* from.string()).latin1Slice(), yield* readTextDouble(from), limits)
+        addScored(zset, from.shortString() ?? keyOf(yield* from.string()), yield* readTextDouble(from), limits)
       return zset
     },
   },
@@ -82,7 +85,12 @@ const ROWS: readonly TypeRow[] = [
     *read(from, limits) {
       const hash = new HashValue()
       for (let left = yield* from.length(); left > 0; left--)
-        addField(hash, yield* from.string(), yield* from.string(), limits)
+        addField(
+          hash,
+          from.shortString() ?? keyOf(yield* from.string()),
+          from.shortString() ?? keyOf(yield* from.string()),
+          limits,
+        )
       return hash
     },
   },
@@ -92,7 +100,12 @@ const ROWS: readonly TypeRow[] = [
     *read(from, limits) {
       const zset = new ZSetValue()
       for (let left = yield* from.length(); left > 0; left--)
-        addScored(zset, (yield* from.string()).latin1Slice(), (yield* from.bytes(8)).readDoubleLE(0), limits)
+        addScored(
+          zset,
+          from.shortString() ?? keyOf(yield* from.string()),
+          (yield* from.bytes(8)).readDoubleLE(0),
+          limits,
+        )
       return zset
     },
   },
@@ -210,11 +223,11 @@ function addMember(set: SetValue, member: Member, limits: Limits): void {
   if (!set.add(member, limits)) throw new RdbError('set member twice')
 }
 
-function addField(hash: HashValue, field: Buffer, value: Buffer, limits: Limits): void {
-  if (!hash.set(keyOf(field), value, limits)) throw new RdbError('hash field twice')
+function addField(hash: HashValue, field: Key, value: Key, limits: Limits): void {
+  if (!hash.set(field, value.bytes, limits, value.start, value.end)) throw new RdbError('hash field twice')
 }
 
-function addScored(zset: ZSetValue, member: string, score: number | undefined, limits: Limits): void {
+function addScored(zset: ZSetValue, member: Member, score: number | undefined, limits: Limits): void {
   if (score === undefined || Number.isNaN(score)) throw new RdbError('zset score')
   if (zset.score(member) !== undefined) throw new RdbError('zset member twice')
   zset.add(member, score, limits)
@@ -228,7 +241,7 @@ function setOf(members: Iterable<Buffer | string>, limits: Limits): SetValue {
 
 function hashOf(pairs: Iterable<readonly [field: Buffer, value: Buffer]>, limits: Limits): HashValue {
   const hash = new HashValue()
-  for (const [field, value] of pairs) addField(hash, field, value, limits)
+  for (const [field, value] of pairs) addField(hash, keyOf(field), keyOf(value), limits)
   return hash
 }
 

@@ -1,6 +1,6 @@
 /** An RDB file as a sequence of chunks, made while the keys are walked. What it emits, Redis 7.0 and everything newer can read. */
 import type { Value } from '../value.ts'
-import { writerOf } from './forms.ts'
+import { finish, type Writing, writerOf } from './forms.ts'
 import { Sink } from './sink.ts'
 
 /** Version 10, of Redis 7.0: there is no negotiation, so the oldest reader we care for decides. */
@@ -73,8 +73,13 @@ export class RdbWriter {
   }
 
   entry(entry: RdbEntry): void {
+    finish(this.begin(entry))
+  }
+
+  /** Begins an entry that may take several steps; nothing else is to be written until it is finished. */
+  begin(entry: RdbEntry): Writing | undefined {
     if (entry.db !== this.#db) this.#database(entry.db)
-    writeEntry(this.#out, entry)
+    return writeEntry(this.#out, entry)
   }
 
   /** Writes the end of the file, and the checksum. */
@@ -117,7 +122,7 @@ function writeAux(out: Sink, name: string, value: Buffer): void {
   out.string(value)
 }
 
-function writeEntry(out: Sink, { key, value, expireAt }: RdbEntry): void {
+function writeEntry(out: Sink, { key, value, expireAt }: RdbEntry): Writing | undefined {
   if (value.type === 'hash' && value.deadlines !== undefined) writeAux(out, FIELD_DEADLINES, value.deadlines.encode())
   if (expireAt !== 0) {
     out.u8(EXPIRE_MILLIS)
@@ -126,5 +131,5 @@ function writeEntry(out: Sink, { key, value, expireAt }: RdbEntry): void {
   const { code, write } = writerOf(value)
   out.u8(code)
   out.string(key)
-  write(out, value)
+  return write(out, value)
 }

@@ -14,7 +14,7 @@ export class Intset extends PackedBytes {
   #count: number
 
   private constructor(room: Buffer, width: number, count: number) {
-    super(room, 0, room.length)
+    super(room, 0, 0, room.length)
     this.#width = width
     this.#count = count
   }

@@ -1,37 +1,48 @@
-/** Lists: a chain of listpacks of a few KiB each, as a real server keeps them. Both ends are reached at once, a place inside by
- *  walking over the chunks, and a change there moves the bytes of one chunk only. */
-import { type BulkSink, Listpack } from './listpack.ts'
+/** Lists: a row of listpacks of a few KiB each, as a real server keeps them. Both ends are reached at once, a place inside by
+ *  walking over the chunks, and a change there moves the bytes of one chunk only.
+ *
+ *  A copy of a large list shares its chunks, and whoever changes one first copies that one: so what is written of a list while it goes on
+ *  changing (a checkpoint, a snapshot) costs a writer what he changes, and not what there is. */
+import { Deque } from './deque.ts'
+import { BEGINNING, type BulkSink, Listpack } from './listpack.ts'
 import type { PackedBytes } from './packed-bytes.ts'
-import { BUFFER, LINK } from './weight.ts'
+import { Slab } from './slab.ts'
+import { BUFFER } from './weight.ts'
 
 /** An end of a list. */
 export type Side = 'left' | 'right'
 
-interface Chunk {
-  readonly pack: Listpack
-  previous: Chunk | undefined
-  next: Chunk | undefined
-}
-
 /** An element: its chunk and the entry in it. */
 interface Place {
-  chunk: Chunk
+  chunk: number
   at: number
 }
+
+/** Bytes of a part of a large list (see `parts`), about. */
+const PART = 128 * 1024
+
+/** The owner of chunks that was named last. */
+let owners = 0
 
 export class ListValue {
   readonly type = 'list'
   readonly encoding = 'quicklist'
-  #head: Chunk | undefined
-  #tail: Chunk | undefined
+  #chunks: Deque<Listpack>
   #size = 0
-  /** Chunks, and bytes of them all. */
-  #chunks = 0
+  /** Bytes of all chunks. */
   #bytes = 0
+  /** What the list may change is marked with this: whoever shares his chunks takes another mark. */
+  #owner = ++owners
+  /** New chunks are cut from it. */
+  #slab: Slab | undefined
 
   /** A list over one listpack, which now belongs to it. */
   constructor(pack?: Listpack) {
-    if (pack !== undefined) this.#adopt(pack)
+    this.#chunks = new Deque(pack)
+    if (pack === undefined) return
+    pack.owner = this.#owner
+    this.#size = pack.count
+    this.#bytes = pack.size
   }
 
   /** A list over one listpack; the bytes now belong to it. Throws PackedError when they are none. */
@@ -47,7 +58,19 @@ export class ListValue {
 
   /** Adds a whole listpack at the right end; the bytes now belong to the list. Throws PackedError when they are none. */
   append(bytes: Buffer): void {
-    this.#adopt(Listpack.from(bytes))
+    const pack = Listpack.from(bytes)
+    if (pack.count === 0) return
+    pack.owner = this.#owner
+    this.#link(this.#chunks.size, pack)
+    this.#size += pack.count
+  }
+
+  /** Adds the elements of another list at the right end. They are shared. */
+  concat(other: ListValue): void {
+    const chunks = other.#chunks
+    other.#owner = ++owners
+    for (let i = 0; i < chunks.size; i++) this.#link(this.#chunks.size, chunks.at(i))
+    this.#size += other.#size
   }
 
   /** The only listpack of a small list. */
@@ -57,56 +80,82 @@ export class ListValue {
 
   /** The form of a list that is packed: in one listpack. */
   get packed(): PackedBytes | undefined {
-    return this.#chunks === 1 ? this.#head!.pack : undefined
+    return this.#chunks.size === 1 ? this.#own(0) : undefined
   }
 
-  /** Makes the bytes of all chunks its own (see PackedBytes). */
+  /** Makes the bytes its own (see PackedBytes). Those of a list of several chunks are. */
   detach(): void {
-    for (let chunk = this.#head; chunk !== undefined; chunk = chunk.next) chunk.pack.detach()
+    if (this.#chunks.size === 1) this.#own(0).detach()
   }
 
   /** Bytes in memory, an estimate. */
   get weight(): number {
-    return this.#bytes + this.#chunks * (BUFFER + LINK)
+    return this.#bytes + this.#chunks.size * BUFFER
   }
 
   /** The listpacks in a row, each as it is until the list changes. An element that is larger than a chunk may be has one of its own. */
   *nodes(): Generator<Buffer> {
-    for (let chunk = this.#head; chunk !== undefined; chunk = chunk.next) yield chunk.pack.bytes
+    for (let i = 0; i < this.#chunks.size; i++) yield this.#chunks.at(i).bytes
   }
 
+  get nodeCount(): number {
+    return this.#chunks.size
+  }
+
+  /** Takes time for one chunk: of several, none is copied before it changes. */
   copy(): ListValue {
-    const list = new ListValue()
-    for (let chunk = this.#head; chunk !== undefined; chunk = chunk.next) list.#adopt(chunk.pack.copy())
-    return list
+    if (this.#chunks.size === 1) return new ListValue(this.#chunks.at(0).copy())
+    const copy = new ListValue()
+    copy.#chunks = this.#chunks.copy()
+    copy.#size = this.#size
+    copy.#bytes = this.#bytes
+    this.#owner = ++owners
+    return copy
   }
 
   /** Copies of the elements. */
   *[Symbol.iterator](): Generator<Buffer> {
-    for (let chunk = this.#head; chunk !== undefined; chunk = chunk.next)
-      for (let at = chunk.pack.first(); at >= 0; at = chunk.pack.next(at)) yield chunk.pack.get(at)
+    for (let i = 0; i < this.#chunks.size; i++) {
+      const pack = this.#chunks.at(i)
+      for (let at = pack.first(); at >= 0; at = pack.next(at)) yield pack.get(at)
+    }
+  }
+
+  /** The list in parts of moderate size, which share its chunks. */
+  *parts(): Generator<ListValue> {
+    let part = new ListValue()
+    for (let i = 0; i < this.#chunks.size; i++) {
+      const pack = this.#chunks.at(i)
+      if (part.#size > 0 && part.#bytes + pack.size > PART) {
+        yield part
+        part = new ListValue()
+      }
+      part.#link(part.#chunks.size, pack)
+      part.#size += pack.count
+    }
+    yield part
   }
 
   /** A copy of the element of an index, negative from the end. */
   get(index: number): Buffer | undefined {
     const place = this.#seek(index)
-    return place?.chunk.pack.get(place.at)
+    return place === undefined ? undefined : this.#chunks.at(place.chunk).get(place.at)
   }
 
   /** Writes `count` elements as bulk strings, from an index on; `step` -1 goes towards the head. */
   put(out: BulkSink, index: number, count = 1, step: 1 | -1 = 1): void {
     const place = this.#seek(index)
     for (let left = count; left > 0 && place !== undefined; left--) {
-      place.chunk.pack.put(place.at, out)
-      if (left === 1 || !move(place, step)) return
+      this.#chunks.at(place.chunk).put(place.at, out)
+      if (left === 1 || !this.#move(place, step)) return
     }
   }
 
   /** Adds bytes[start, end); faster when `data`, the memory behind them, is at hand. `fill`, here and below, is list-max-listpack-size:
    *  how large a chunk may grow. */
   push(side: Side, fill: number, bytes: Uint8Array, start = 0, end = bytes.length, data?: DataView): void {
-    if (side === 'left') this.#insertBetween(undefined, this.#head, fill, bytes, start, end, data)
-    else this.#insertBetween(this.#tail, undefined, fill, bytes, start, end, data)
+    if (side === 'left') this.#insertBetween(-1, fill, bytes, start, end, data)
+    else this.#insertBetween(this.#chunks.size - 1, fill, bytes, start, end, data)
   }
 
   /** Removes up to `count` elements from an end; returns how many there were. */
@@ -115,12 +164,13 @@ export class ListValue {
     const dropped = left
     this.#size -= dropped
     while (left > 0) {
-      const chunk = (side === 'left' ? this.#head : this.#tail)!
-      const here = Math.min(left, chunk.pack.count)
+      const place = side === 'left' ? 0 : this.#chunks.size - 1
+      const { count } = this.#chunks.at(place)
+      const here = Math.min(left, count)
       left -= here
-      if (here === chunk.pack.count) this.#unlink(chunk)
+      if (here === count) this.#unlink(place)
       else {
-        const { pack } = chunk
+        const pack = this.#own(place)
         const before = pack.size
         pack.delete(pack.seek(side === 'left' ? 0 : -here), here)
         this.#bytes += pack.size - before
@@ -134,12 +184,13 @@ export class ListValue {
     const place = this.#seek(index)
     if (place === undefined) return false
     const { chunk, at } = place
-    if (chunk.pack.size + bytes.length - chunk.pack.length(at) <= largest(fill)) this.#replace(chunk.pack, at, bytes)
+    const { size } = this.#chunks.at(chunk)
+    if (size + bytes.length - this.#chunks.at(chunk).length(at) <= largest(fill)) this.#replace(chunk, at, bytes)
     else {
       const alone = this.#cut(chunk, at)
-      const { pack } = alone
+      const pack = this.#chunks.at(alone)
       this.#cut(alone, pack.next(pack.first()))
-      this.#replace(pack, pack.first(), bytes)
+      this.#replace(alone, pack.first(), bytes)
     }
     return true
   }
@@ -149,17 +200,12 @@ export class ListValue {
     const place = this.#find(pivot)
     if (place === undefined) return false
     const { chunk } = place
-    const at = where === 'before' ? place.at : chunk.pack.next(place.at)
-    if (at < 0) this.#insertBetween(chunk, chunk.next, fill, bytes)
-    else if (at === chunk.pack.first()) this.#insertBetween(chunk.previous, chunk, fill, bytes)
-    else if (hasRoom(chunk.pack, bytes.length, fill)) {
-      const before = chunk.pack.size
-      chunk.pack.insertBefore(at, bytes)
-      this.#bytes += chunk.pack.size - before
-      this.#size++
-    } else {
-      this.#insertBetween(chunk, this.#cut(chunk, at), fill, bytes)
-    }
+    const pack = this.#chunks.at(chunk)
+    const at = where === 'before' ? place.at : pack.next(place.at)
+    if (at < 0) this.#insertBetween(chunk, fill, bytes)
+    else if (at === pack.first()) this.#insertBetween(chunk - 1, fill, bytes)
+    else if (hasRoom(pack, bytes.length, fill)) this.#insertInto(this.#own(chunk), at, bytes)
+    else this.#insertBetween(this.#cut(chunk, at) - 1, fill, bytes)
     return true
   }
 
@@ -167,16 +213,20 @@ export class ListValue {
   remove(bytes: Uint8Array, count: number): number {
     const most = count === 0 ? this.#size : Math.abs(count)
     const step = count < 0 ? -1 : 1
+    const chunks = this.#chunks
     let removed = 0
-    let chunk = step > 0 ? this.#head : this.#tail
-    while (chunk !== undefined && removed < most) {
-      const further: Chunk | undefined = step > 0 ? chunk.next : chunk.previous
-      const before = chunk.pack.size
-      removed += removeFrom(chunk.pack, bytes, most - removed, step)
-      this.#bytes += chunk.pack.size - before
-      if (chunk.pack.count === 0) this.#unlink(chunk)
-      chunk = further
+    let emptied = 0
+    for (let i = 0; i < chunks.size && removed < most; i++) {
+      const place = step > 0 ? i : chunks.size - 1 - i
+      if (chunks.at(place).find(bytes) < 0) continue
+      const pack = this.#own(place)
+      const before = pack.size
+      removed += removeFrom(pack, bytes, most - removed, step)
+      this.#bytes -= before
+      if (pack.count === 0) emptied++
+      else this.#bytes += pack.size
     }
+    if (emptied > 0) chunks.keep((pack) => pack.count > 0)
     this.#size -= removed
     return removed
   }
@@ -190,8 +240,9 @@ export class ListValue {
     let toSkip = Math.abs(rank) - 1
     const last = Math.min(within, this.#size)
     for (let seen = 0; seen < last && place !== undefined && found.length < count; seen++) {
-      if (place.chunk.pack.equals(place.at, bytes) && toSkip-- <= 0) found.push(step > 0 ? seen : this.#size - 1 - seen)
-      move(place, step)
+      const isEqual = this.#chunks.at(place.chunk).equals(place.at, bytes)
+      if (isEqual && toSkip-- <= 0) found.push(step > 0 ? seen : this.#size - 1 - seen)
+      this.#move(place, step)
     }
     return found
   }
@@ -199,112 +250,119 @@ export class ListValue {
   #seek(index: number): Place | undefined {
     const place = index < 0 ? this.#size + index : index
     if (place < 0 || place >= this.#size) return undefined
-    if (place < this.#size / 2) {
-      let chunk = this.#head!
-      let before = 0
-      for (; before + chunk.pack.count <= place; chunk = chunk.next!) before += chunk.pack.count
-      return { chunk, at: chunk.pack.seek(place - before) }
+    const chunks = this.#chunks
+    let chunk = 0
+    let before = 0
+    if (place < this.#size / 2)
+      for (; before + chunks.at(chunk).count <= place; chunk++) before += chunks.at(chunk).count
+    else {
+      chunk = chunks.size - 1
+      before = this.#size - chunks.at(chunk).count
+      for (; before > place; before -= chunks.at(chunk).count) chunk--
     }
-    let chunk = this.#tail!
-    let before = this.#size - chunk.pack.count
-    for (; before > place; before -= chunk.pack.count) chunk = chunk.previous!
-    return { chunk, at: chunk.pack.seek(place - before) }
+    return { chunk, at: chunks.at(chunk).seek(place - before) }
   }
 
   #find(bytes: Uint8Array): Place | undefined {
-    for (let chunk = this.#head; chunk !== undefined; chunk = chunk.next) {
-      const at = chunk.pack.find(bytes)
+    for (let chunk = 0; chunk < this.#chunks.size; chunk++) {
+      const at = this.#chunks.at(chunk).find(bytes)
       if (at >= 0) return { chunk, at }
     }
     return undefined
   }
 
-  /** Inserts where two chunks meet: at the end of the one, or the beginning of the other, or in a new one between them. */
-  #insertBetween(
-    left: Chunk | undefined,
-    right: Chunk | undefined,
-    fill: number,
-    bytes: Uint8Array,
-    start = 0,
-    end = bytes.length,
-    data?: DataView,
-  ): void {
-    const atEnd = left !== undefined && hasRoom(left.pack, end - start, fill)
-    const atBeginning = !atEnd && right !== undefined && hasRoom(right.pack, end - start, fill)
-    const { pack } = atEnd
-      ? left
-      : atBeginning
-        ? right
-        : this.#link(Listpack.empty(this.#expected(fill), left === undefined), left)
+  /** Moves on; false at the end of the list. */
+  #move(place: Place, step: 1 | -1): boolean {
+    const pack = this.#chunks.at(place.chunk)
+    place.at = step > 0 ? pack.next(place.at) : pack.prev(place.at)
+    if (place.at >= 0) return true
+    const further = place.chunk + step
+    if (further < 0 || further === this.#chunks.size) return false
+    place.chunk = further
+    place.at = step > 0 ? this.#chunks.at(further).first() : this.#chunks.at(further).last()
+    return true
+  }
+
+  /** Inserts where a chunk (-1: none, the list begins) ends: there, or at the beginning of the next, or in a new one between them. */
+  #insertBetween(left: number, fill: number, bytes: Uint8Array, start = 0, end = bytes.length, data?: DataView): void {
+    const length = end - start
+    const right = left + 1
+    if (left >= 0 && hasRoom(this.#chunks.at(left), length, fill)) {
+      const pack = this.#own(left)
+      this.#insertInto(pack, pack.end, bytes, start, end, data)
+    } else if (right < this.#chunks.size && hasRoom(this.#chunks.at(right), length, fill)) {
+      this.#insertInto(this.#own(right), BEGINNING, bytes, start, end, data)
+    } else this.#insertInto(this.#open(right, length, fill), BEGINNING, bytes, start, end, data)
+  }
+
+  #insertInto(pack: Listpack, at: number, bytes: Uint8Array, start = 0, end = bytes.length, data?: DataView): void {
     const before = pack.size
-    if (atBeginning) pack.prepend(bytes, start, end, data)
-    else pack.append(bytes, start, end, data)
+    pack.insertBefore(at, bytes, start, end, data)
     this.#bytes += pack.size - before
     this.#size++
   }
 
-  /** How large a new chunk is going to be: a list of several fills each up before it begins another. */
-  #expected(fill: number): number {
-    return this.#chunks > 0 && fill < 0 ? largest(fill) : 0
-  }
-
-  #replace(pack: Listpack, at: number, bytes: Uint8Array): void {
+  #replace(chunk: number, at: number, bytes: Uint8Array): void {
+    const pack = this.#own(chunk)
     const before = pack.size
     pack.replace(at, bytes)
     this.#bytes += pack.size - before
   }
 
-  /** Cuts a chunk in two before an entry, unless that is its first or none (-1); returns the chunk that begins with it. */
-  #cut(chunk: Chunk, at: number): Chunk {
-    const { pack } = chunk
+  /** Cuts a chunk in two before an entry, unless that is its first or none (-1); returns the place of the chunk that begins with it. */
+  #cut(chunk: number, at: number): number {
+    const pack = this.#own(chunk)
     if (at < 0 || at === pack.first()) return chunk
     const rest = pack.copy()
+    rest.owner = this.#owner
     this.#bytes -= pack.size
     pack.delete(at, pack.count)
     this.#bytes += pack.size
     rest.delete(rest.first(), pack.count)
-    return this.#link(rest, chunk)
+    this.#link(chunk + 1, rest)
+    return chunk + 1
   }
 
-  #adopt(pack: Listpack): void {
-    if (pack.count === 0) return
-    this.#link(pack, this.#tail)
-    this.#size += pack.count
+  /** A new chunk at a place, for an element of that length. A list of several fills each up before it begins another. */
+  #open(place: number, length: number, fill: number): Listpack {
+    const size = largest(fill)
+    const isCut = this.#chunks.size > 0 && fill < 0 && length < size / 2
+    const pack = isCut ? Listpack.cut(this.#room(size), size, place === 0) : Listpack.empty()
+    pack.owner = this.#owner
+    this.#link(place, pack)
+    return pack
   }
 
-  /** A new chunk after another; undefined: at the head. */
-  #link(pack: Listpack, previous: Chunk | undefined): Chunk {
-    const next = previous === undefined ? this.#head : previous.next
-    const chunk: Chunk = { pack, previous, next }
-    if (previous === undefined) this.#head = chunk
-    else previous.next = chunk
-    if (next === undefined) this.#tail = chunk
-    else next.previous = chunk
-    this.#chunks++
+  /** A slab that has room for a chunk. */
+  #room(size: number): Slab {
+    if (this.#slab?.hasRoom(size) !== true) this.#slab = Slab.for(size, this.#bytes)
+    return this.#slab
+  }
+
+  /** The chunk at a place, to be changed. */
+  #own(place: number): Listpack {
+    const pack = this.#chunks.at(place)
+    return pack.owner === this.#owner ? pack : this.#ownCopy(place, pack)
+  }
+
+  #ownCopy(place: number, pack: Listpack): Listpack {
+    const own = pack.copyToChange()
+    own.owner = this.#owner
+    this.#chunks.set(place, own)
+    return own
+  }
+
+  /** A list of several chunks borrows none of them. */
+  #link(place: number, pack: Listpack): void {
+    if (this.#chunks.size === 1) this.#chunks.at(0).detach()
+    this.#chunks.insert(place, pack)
     this.#bytes += pack.size
-    return chunk
   }
 
-  #unlink({ pack, previous, next }: Chunk): void {
-    this.#chunks--
-    this.#bytes -= pack.size
-    if (previous === undefined) this.#head = next
-    else previous.next = next
-    if (next === undefined) this.#tail = previous
-    else next.previous = previous
+  #unlink(place: number): void {
+    this.#bytes -= this.#chunks.at(place).size
+    this.#chunks.remove(place)
   }
-}
-
-/** Moves on; false at the end of the list. */
-function move(place: Place, step: 1 | -1): boolean {
-  const { chunk } = place
-  place.at = step > 0 ? chunk.pack.next(place.at) : chunk.pack.prev(place.at)
-  if (place.at >= 0) return true
-  const further = step > 0 ? chunk.next : chunk.previous
-  if (further === undefined) return false
-  place.chunk = further
-  place.at = step > 0 ? further.pack.first() : further.pack.last()
-  return true
 }
 
 /** Removes up to `most` elements with these bytes, the first or the last ones; returns how many. */

@@ -19,15 +19,18 @@ export abstract class PackedBytes {
   protected room: Buffer
   /** The memory behind `room`, where a view of it is at hand. */
   protected data: DataView | undefined
-  /** Where in `room` the bytes begin, and where what may be written ends. */
+  /** Where in `room` the bytes begin, and [floor, limit) of what may be written. */
   protected start: number
+  protected floor: number
   protected limit: number
   #isBorrowed = false
 
-  constructor(room: Buffer, start: number, limit: number) {
+  /** `data`: the memory behind `room`, if there is a view of it. */
+  constructor(room: Buffer, start: number, floor: number, limit: number, data = dataBehind(room)) {
     this.room = room
-    this.data = dataBehind(room)
+    this.data = data
     this.start = start
+    this.floor = floor
     this.limit = limit
   }
 
@@ -41,7 +44,7 @@ export abstract class PackedBytes {
 
   /** How many bytes before the first are free. */
   protected get slack(): number {
-    return this.#isBorrowed ? 0 : this.start
+    return this.start - this.floor
   }
 
   /** The bytes lie in memory that the store may take back. */
@@ -54,6 +57,7 @@ export abstract class PackedBytes {
     this.room = room
     this.data = undefined
     this.start = start
+    this.floor = start
     this.limit = limit
     this.#isBorrowed = true
   }
@@ -68,6 +72,7 @@ export abstract class PackedBytes {
     this.room = room
     this.data = dataBehind(room)
     this.start = start
+    this.floor = 0
     this.limit = room.length
     this.#isBorrowed = false
   }

@@ -4,8 +4,10 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import protobuf from 'protobufjs'
-import { type CheckpointCut, sweep, writeCheckpoint } from '../../store/checkpoint.ts'
+import { keyFromText } from '../../lib/base/key.ts'
+import { type CheckpointCut, type CheckpointReport, sweep, writeCheckpoint } from '../../store/checkpoint.ts'
 import type { CutEntry } from '../../store/cut.ts'
+import { Keyspace } from '../../store/keyspace.ts'
 import { openRecords, type Records, RecordsError } from '../../store/level.ts'
 import { loadRecords } from '../../store/load.ts'
 import {
@@ -17,6 +19,7 @@ import {
   RecordReader,
   recordKey,
 } from '../../store/record.ts'
+import { ListValue } from '../../store/types/list.ts'
 import { HEAD, newFolder, removeFolders } from './disks.ts'
 
 const OPTIONS = { durable: false, sliceMicros: 1000, micros: () => 0 }
@@ -27,6 +30,7 @@ const entry = (key: string, value: string | undefined, db = 0, expireAt = 0): Cu
   db,
   key: Buffer.from(key),
   value: value === undefined ? undefined : text(value),
+  isFrozen: true,
   expireAt,
 })
 
@@ -48,7 +52,7 @@ class ListCut implements CheckpointCut {
   }
 }
 
-const write = (records: Records, commit: Commit, ...entries: readonly CutEntry[]): Promise<number> =>
+const write = (records: Records, commit: Commit, ...entries: readonly CutEntry[]): Promise<CheckpointReport> =>
   writeCheckpoint(records, new ListCut(entries), commit, OPTIONS)
 
 /** What a start would find. */
@@ -173,6 +177,101 @@ describe('a checkpoint', () => {
     await writeCheckpoint(watched, new ListCut(entries), commitOf(1), { durable: false, sliceMicros: 1000, micros })
     assert.deepEqual(sizes, [128, 72])
     await records.close()
+  })
+
+  describe('of a large list', () => {
+    const listOf = (from: number, to: number): ListValue => {
+      const list = new ListValue()
+      for (let i = from; i < to; i++) list.push('right', -2, Buffer.from(`element ${i}`))
+      return list
+    }
+    const elements = (from: number, to: number): string[] =>
+      Array.from({ length: to - from }, (_, i) => `element ${from + i}`)
+
+    /** What a start would find of the only key. */
+    async function foundList(records: Records): Promise<string[] | undefined> {
+      let found: string[] | undefined
+      await loadRecords(records, (await records.commit())!, (record) => {
+        const value = record.value()
+        assert.ok(found === undefined && value.type === 'list')
+        found = [...value].map((one) => one.latin1Slice())
+      })
+      return found
+    }
+
+    const entryOf = (value: ListValue | undefined): CutEntry => ({ ...entry('list', undefined), value })
+
+    it('is written in parts, in slices of bounded time, and is one list again', async () => {
+      // A slice has time for two steps, or for one.
+      for (const step of [600, 2000]) {
+        const records = await openRecords(newFolder(), true)
+        let now = 0
+        const options = { durable: false, sliceMicros: 1000, micros: () => (now += step) }
+        let slices = 0
+        const watched: Records = {
+          ...records,
+          batch() {
+            slices++
+            return records.batch()
+          },
+        }
+        const report = await writeCheckpoint(watched, new ListCut([entryOf(listOf(0, 60_000))]), commitOf(1), options)
+        assert.ok(report.records > 5 && slices > report.records / 2, `${report.records} records in ${slices} slices`)
+        assert.deepEqual(await foundList(records), elements(0, 60_000))
+        await records.close()
+      }
+    })
+
+    it('takes the place of a longer one and of a shorter one, swept or not', async () => {
+      for (const sweeps of [false, true]) {
+        const records = await openRecords(newFolder(), true)
+        const lengths = [60_000, 20_000, 30, 40_000, undefined, 30, 30_000]
+        for (const [i, length] of lengths.entries()) {
+          const commit = commitOf(i + 1)
+          await write(records, commit, entryOf(length === undefined ? undefined : listOf(i, length)))
+          if (sweeps) assert.equal(await sweep(records, commit), await count(records))
+          assert.deepEqual(await foundList(records), length === undefined ? undefined : elements(i, length))
+        }
+        await records.close()
+      }
+    })
+
+    it('that was changed while it was written is as it was', async () => {
+      const keyspace = new Keyspace({ databases: 1 })
+      const db = keyspace.databases[0]!
+      const key = keyFromText('list')
+      const change = (act: (list: ListValue) => void): void => {
+        const list = db.readForWrite(key)
+        assert.ok(list?.type === 'list')
+        act(list)
+        db.changed(key)
+      }
+      db.write(key, listOf(0, 50_000), 0)
+      const records = await openRecords(newFolder(), true)
+      const changing: Records = {
+        ...records,
+        batch() {
+          change((list) => {
+            for (let i = 0; i < list.size; i += 3000) list.set(i, -2, Buffer.from('changed'))
+            list.push('left', -2, Buffer.from('new'))
+            list.drop('right', 100)
+          })
+          return records.batch()
+        },
+      }
+      let now = 0
+      const options = { durable: false, sliceMicros: 1000, micros: () => (now += 600) }
+      await writeCheckpoint(changing, keyspace.openCheckpoint(), commitOf(1), options)
+      assert.deepEqual(await foundList(records), elements(0, 50_000))
+      await writeCheckpoint(records, keyspace.openCheckpoint(), commitOf(2), options)
+      const after = db.peek(key)
+      assert.ok(after?.type === 'list')
+      assert.deepEqual(
+        await foundList(records),
+        [...after].map((one) => one.latin1Slice()),
+      )
+      await records.close()
+    })
   })
 
   it('belongs to one process', async () => {

@@ -130,7 +130,44 @@ describe('a list', () => {
     )
   })
 
-  it('is whole again from its listpacks', () => {
+  it('shares its chunks with copies, and either may change as if it were alone', () => {
+    const step = fc.tuple(fc.nat({ max: 3 }), fc.boolean(), action)
+    fc.assert(
+      fc.property(fill, fc.array(bytes, { maxLength: 30 }), fc.array(step, { maxLength: 60 }), (size, begin, steps) => {
+        const lists = [{ list: new ListValue(), model: [...begin] }]
+        for (const one of begin) lists[0]!.list.push('right', size, one)
+        for (const [which, copies, act] of steps) {
+          const { list, model } = lists[which % lists.length]!
+          if (copies && lists.length < 4) lists.push({ list: list.copy(), model: [...model] })
+          act(list, model, size)
+        }
+        for (const { list, model } of lists) {
+          assert.deepEqual(texts(list), texts(model))
+          assert.equal(list.size, model.length)
+          const alone = new ListValue()
+          for (const node of list.nodes()) alone.append(Buffer.from(node))
+          assert.equal(list.weight, alone.weight)
+        }
+      }),
+    )
+  })
+
+  it('copies no more than the chunks that change', () => {
+    const list = new ListValue()
+    for (let i = 0; i < 100_000; i++) list.push('right', -2, Buffer.from(`element ${i}`))
+    const before = [...list.nodes()]
+    const copy = list.copy()
+    list.push('left', -2, Buffer.from('new'))
+    list.set(50_000, -2, Buffer.from('other'))
+    list.drop('right', 1)
+    const isSame = (one: Buffer, other: Buffer): boolean =>
+      one.buffer === other.buffer && one.byteOffset === other.byteOffset
+    assert.ok([...copy.nodes()].every((node, i) => isSame(node, before[i]!)))
+    const others = [...list.nodes()].filter((node) => !before.some((old) => isSame(old, node)))
+    assert.ok(others.length <= 3, `${others.length} chunks are others`)
+  })
+
+  it('is whole again from its listpacks, and from its parts', () => {
     fc.assert(
       fc.property(fc.array(bytes, { minLength: 1, maxLength: 100 }), (elements) => {
         const list = new ListValue()
@@ -138,6 +175,10 @@ describe('a list', () => {
         const again = new ListValue()
         for (const node of list.nodes()) again.append(Buffer.from(node))
         assert.deepEqual(texts(again), texts(elements))
+        const joined = new ListValue()
+        for (const part of list.parts()) joined.concat(part)
+        assert.deepEqual(texts(joined), texts(elements))
+        assert.equal(joined.weight, again.weight)
       }),
     )
   })

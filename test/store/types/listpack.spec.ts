@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Listpack, PackedError } from '../../../store/types/listpack.ts'
+import { Slab } from '../../../store/types/slab.ts'
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
 
@@ -164,7 +165,9 @@ describe('a listpack', () => {
   it('has the same bytes whichever end it has grown at, and shrunk', () =>
     fc.assert(
       fc.property(fc.array(element, { maxLength: 40 }), fc.nat(40), (elements, gone) => {
-        const [appended, prepended, reserved] = [Listpack.empty(), Listpack.empty(), Listpack.empty(4096, true)]
+        const slab = new Slab(8192)
+        const neighbour = Listpack.cut(slab, 4096, false)
+        const [appended, prepended, reserved] = [Listpack.empty(), Listpack.empty(), Listpack.cut(slab, 4096, true)]
         for (const e of elements) appended.append(e)
         for (const e of elements.toReversed()) {
           prepended.prepend(e)
@@ -179,6 +182,7 @@ describe('a listpack', () => {
           for (const e of elements) pack.append(e)
           check(pack, [...elements.slice(gone), ...elements])
         }
+        check(neighbour, [])
       }),
     ))
 

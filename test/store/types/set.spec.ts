@@ -21,13 +21,30 @@ function check(set: SetValue, model: ReadonlySet<string>): void {
   assert.equal(set.size, model.size)
   assert.deepEqual(new Set(set), model)
   assert.deepEqual(
-    Array.from({ length: set.size }, (_, place) => set.at(place)),
+    Array.from({ length: set.size }, (_, place) => set.at(place).text()),
+    [...set],
+  )
+  assert.deepEqual(
+    Array.from(set.keys(), (key) => key.text()),
     [...set],
   )
   for (const member of model) {
     assert.ok(set.has(member))
     assert.ok(set.has(keyFromText(member)))
   }
+  checkDrawing(set.copy())
+}
+
+/** Taken out by their places, the members are all different and none is left. */
+function checkDrawing(set: SetValue): void {
+  const { size } = set
+  const drawn = new Set<string>()
+  while (set.size > 0) {
+    const place = set.size >> 1
+    drawn.add(set.at(place).text())
+    set.removeAt(place)
+  }
+  assert.equal(drawn.size, size)
 }
 
 describe('a set', () => {

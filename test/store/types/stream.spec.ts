@@ -222,7 +222,7 @@ describe('a stream', () => {
 
   it('refuses what is pending for nobody, for two, or twice', () => {
     const pending = [{ id: { ms: 1, seq: 1 }, deliveredAt: 0, deliveries: 1 }]
-    const consumer = (name: string) => ({ name, seenAt: 0, pending })
+    const consumer = (name: string) => ({ name, seenAt: 0, activeAt: undefined, pending })
     const make = (parts: { pending: typeof pending; consumers: readonly ReturnType<typeof consumer>[] }) =>
       StreamValue.from({ nodes: [], lastId: MAX_ID, groups: [{ name: 'g', lastId: MIN_ID, entriesRead: 0, ...parts }] })
     assert.equal(make({ pending, consumers: [consumer('a')] }).groups.get('g')!.pending.size, 1)
