@@ -16,6 +16,7 @@ import { type AppendFile, goOnWith } from './persistence/append-file.ts'
 import { PersistenceError } from './persistence/error.ts'
 import { loadForeign } from './persistence/foreign.ts'
 import { type PersistenceRows, persistenceRows } from './persistence/info.ts'
+import { reload } from './persistence/reload.ts'
 import { Snapshots } from './persistence/snapshots.ts'
 import { beginStore, type Found, loadStore, openStore, type Store, type Target } from './persistence/start.ts'
 import type { Replication } from './replication/role.ts'
@@ -25,6 +26,10 @@ import type { Argv } from './resp/argv.ts'
 /** What persistence asks of the server. */
 export interface PersistenceServer {
   loading: boolean
+  /** Effects go nowhere while it is muted. */
+  readonly propagation: { muted: boolean }
+  /** Events that took long. */
+  readonly latency: { note(event: string, micros: number): void }
   /** Makes the keyspace know the time. */
   refreshClock(): void
   /** Carries out a command of a file, in a database. */
@@ -104,6 +109,7 @@ export class Persistence {
       }
     } finally {
       server.loading = false
+      server.refreshClock()
       server.forgetStats()
       this.snapshots.loaded()
     }
@@ -168,9 +174,10 @@ export class Persistence {
   }
 
   #begin(store: Store, commit: Commit | undefined, found: Omit<Found, 'history'>): AppendFile {
-    const { config, log, replication, keyspace } = this.#parts
+    const { config, log, replication, keyspace, server } = this.#parts
     const { stream } = replication
-    return goOnWith(store, commit, found, { config, log, stream, keyspace, micros: this.#micros })
+    const spike = (event: string, micros: number): void => server().latency.note(event, micros)
+    return goOnWith(store, commit, found, { config, log, stream, keyspace, micros: this.#micros, spike })
   }
 
   get #folder(): string {
@@ -207,8 +214,8 @@ export class Persistence {
       acceptsTorn: config.values.aofLoadTruncated,
       put: (db, key, value, expireAt) => this.#database(db).write(keyOf(key), value, expireAt),
       take: (record) => {
-        const { db, key, bytes, start, end, expireAt } = record
-        if (record.isString) this.#database(db).writeBytes(key, bytes, start, end, expireAt)
+        const { db, key, bytes, data, start, end, expireAt } = record
+        if (record.isString) this.#database(db).writeBytes(key, bytes, start, end, expireAt, data)
         else this.#database(db).write(key, record.value(config.values), expireAt)
       },
       apply: (argv, db) => server().apply(argv, db),
@@ -245,6 +252,7 @@ export class Persistence {
 
   /** The end of a turn, after the stream has been flushed: what was asked for begins here, where data and stream agree. */
   endTurn(): void {
+    if (this.#parts.server().loading) return
     if (this.#saveWanted && !this.snapshots.isRunning) {
       this.#saveWanted = false
       void this.snapshots.saveInBackground()
@@ -309,6 +317,19 @@ export class Persistence {
       expiredKeys: this.#expiredKeys,
       saveScheduled: this.#saveScheduled,
     })
+  }
+
+  /** DEBUG LOADAOF. Throws PersistenceError; then the data set is as it was. */
+  async reload(): Promise<void> {
+    const { log, keyspace, replication, server } = this.#parts
+    const file = this.#file
+    if (file === undefined) throw new PersistenceError('the append only file is off')
+    const flush = (): boolean => {
+      replication.flush()
+      return this.#isFlushed(file)
+    }
+    await reload(file, { disk: this.#disk, keyspace, target: this.#target, flush, server: server() })
+    log.warning('Append Only File loaded by DEBUG LOADAOF')
   }
 
   // --- CONFIG SET appendonly -------------------------------------------------------------------------------------------

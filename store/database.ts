@@ -1,5 +1,5 @@
 /** One numbered database: its keys, their values and their deadlines. Every change of the data is made here. */
-import { type Key, keyFromText } from '../lib/base/key.ts'
+import { Key, keyFromText } from '../lib/base/key.ts'
 import type { Address, ArenaReport } from './arena.ts'
 import type { CutScope } from './cut.ts'
 import { CLOCK_MASK, type Clock, Entries, type View } from './entries.ts'
@@ -340,6 +340,12 @@ export class Database {
     }
   }
 
+  /** The keys that are not past their deadline, each borrowed until the next. Do not change the keyspace meanwhile. */
+  *keys(): Generator<Key> {
+    const key = new Key(NOTHING, 0, 0)
+    for (const at of this.#walk(0, END)) if (!this.#isDue(at)) yield this.#entries.borrowKey(at, key)
+  }
+
   /** A key drawn at random, all alike; undefined when there is none. When almost all are past their deadline and none may be
    *  removed, it can be one of those, as on a real replica. */
   randomKey(float: () => number): string | undefined {
@@ -353,13 +359,13 @@ export class Database {
     return undefined
   }
 
-  /** One step of SCAN: about `count` names, those past their deadline included, and the cursor to go on with. 0 begins and
-   *  0 ends. Every key that was there from the first step to the last is named exactly once. */
-  scan(cursor: number, count: number): { next: number; names: string[] } {
+  /** One step of SCAN: about `count` keys, those past their deadline included, and the cursor to go on with. 0 begins and
+   *  0 ends. Every key that was there from the first step to the last comes exactly once. */
+  scan(cursor: number, count: number): { next: number; keys: Key[] } {
     const found: Address[] = []
     let position: Position = Math.min(cursor, END)
     while (position < END && found.length < count) position = this.#entries.table.collect(position, END, 0, found)
-    return { next: position < END ? position : 0, names: found.map((at) => this.#entries.name(at)) }
+    return { next: position < END ? position : 0, keys: found.map((at) => this.#entries.key(at)) }
   }
 
   /** Number of keys of a slot. */

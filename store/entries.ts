@@ -5,14 +5,12 @@
  *  what changes an entry may only be called for the current one. */
 
 import { assert } from '../lib/base/assert.ts'
-import { copyShort, SHORT } from '../lib/base/copy.ts'
+import { copy, copyOf, copyShort, SHORT } from '../lib/base/copy.ts'
 import { Key } from '../lib/base/key.ts'
 import { type Address, Arena, byteIndex, wordIndex } from './arena.ts'
 import type { CutPart } from './cut.ts'
+import { Deadlines } from './deadlines.ts'
 import {
-  DEADLINE_HIGH,
-  DEADLINE_LOW,
-  DEADLINE_PLACE,
   EXPIRES,
   entrySize,
   FLAG_BITS,
@@ -31,20 +29,14 @@ import {
 import { borrow, type Collection, kindOf, typeOfKind } from './kind.ts'
 import { Lent } from './lent.ts'
 import { weightOf } from './memory.ts'
-import { Roll } from './roll.ts'
 import { Shelf } from './shelf.ts'
 import { positionOf, Table } from './table.ts'
-import { growingString } from './types/string.ts'
+import { growingString, longer } from './types/string.ts'
 import type { StringValue, Value } from './value.ts'
 
 /** Strings and packed collections up to this length, in bytes, lie in the arena. Longer strings are worth a Buffer of their own (some 200 bytes), which replies can
  *  refer to instead of copying it. */
 export const LONGEST_INSIDE = 4096
-
-/** From here on a native copy is worth the call. */
-const LONG = 96
-
-const HIGH = 2 ** 32
 
 /** Seconds of a clock of 24 bits: as Redis, we know no access that is longer ago than 194 days. */
 export type Clock = number
@@ -76,7 +68,7 @@ export class Entries {
   readonly #shelf = new Shelf<Value>()
   /** Packed collections that commands have asked for, to change them. */
   readonly #lent = new Lent()
-  readonly #deadlines = new Roll()
+  readonly #deadlines = new Deadlines(this.arena)
   readonly #view: View = { type: 'string', bytes: NOTHING, data: undefined, start: 0, end: 0 }
 
   get size(): number {
@@ -124,15 +116,12 @@ export class Entries {
 
   /** The entry at a place below `expiring`. */
   withDeadline(place: number): Address {
-    return this.#deadlines.at(place)
+    return this.#deadlines.entryAt(place)
   }
 
   /** Unix milliseconds; 0 = never. */
   expireAt(at: Address): number {
-    const words = this.arena.wordsAt(at)
-    const i = wordIndex(at)
-    if ((words[i + FLAGS]! & EXPIRES) === 0) return 0
-    return words[i + DEADLINE_HIGH]! * HIGH + (words[i + DEADLINE_LOW]! >>> 0)
+    return this.#deadlines.of(at)
   }
 
   /** Latin1 text of the key. */
@@ -145,6 +134,12 @@ export class Entries {
   keyBytes(at: Address): Buffer {
     const start = this.#keyStart(at)
     return copyOf(this.arena.bytesAt(at), start, start + this.#keyLength(at))
+  }
+
+  /** Points `key` at the key where it lies: until the keyspace changes. */
+  borrowKey(at: Address, key: Key): Key {
+    const start = this.#keyStart(at)
+    return key.set(this.arena.bytesAt(at), start, start + this.#keyLength(at), this.arena.dataAt(at))
   }
 
   #keyStart(at: Address): number {
@@ -408,14 +403,14 @@ export class Entries {
     const flags = words[i + FLAGS]!
     this.change(key, at)
     const now = this.#reshape(key, at, expireAt === 0 ? flags & ~EXPIRES : flags | EXPIRES, words[i + VALUE]!)
-    if (expireAt !== 0) this.#writeDeadline(now, expireAt)
+    if (expireAt !== 0) this.#deadlines.set(now, expireAt)
   }
 
   /** Removes the current entry, which is that of `key`. */
   remove(key: Key, at: Address): void {
     this.change(key, at)
     this.table.remove(key.slot(), key.hash())
-    this.#unlist(at)
+    this.#deadlines.unlist(at)
     this.#release(at)
   }
 
@@ -428,20 +423,20 @@ export class Entries {
       at = this.#lay(key, allFlags, size)
       this.table.insert(key.slot(), key.hash(), at)
       this.table.stamp(key.slot(), this.epoch)
-      this.#list(at, allFlags)
+      this.#deadlines.list(at, allFlags)
     } else {
       this.change(key, old)
       if (this.#fits(old, allFlags, size)) this.#dropValue(old)
       else {
         at = this.#lay(key, allFlags, size)
         this.table.move(at)
-        this.#relist(old, at, allFlags)
+        this.#deadlines.relist(old, at, allFlags)
         this.#release(old)
       }
     }
     const i = wordIndex(at) + FLAGS
     this.arena.wordsAt(at)[i] = allFlags | (clock << FLAG_BITS)
-    if (expireAt !== 0) this.#writeDeadline(at, expireAt)
+    if (expireAt !== 0) this.#deadlines.set(at, expireAt)
     return at
   }
 
@@ -461,8 +456,8 @@ export class Entries {
         copy(this.arena.bytesAt(old), start, end, this.arena.bytesAt(at), this.#valueStart(at))
       }
       this.table.move(at)
-      this.#relist(old, at, kept)
-      if ((kept & EXPIRES) !== 0) this.#writeDeadline(at, this.expireAt(old))
+      this.#deadlines.relist(old, at, kept)
+      if ((kept & EXPIRES) !== 0) this.#deadlines.set(at, this.expireAt(old))
     }
     const size = this.#sizeOf(old)
     const words = this.arena.wordsAt(at)
@@ -486,7 +481,9 @@ export class Entries {
     words[i + FLAGS] = flags
     words[i + KEY_LENGTH] = key.length
     words[i + STAMP] = this.epoch
-    copy(key.bytes, key.start, key.end, this.arena.bytesAt(at), (i << 2) + keyOffset(flags))
+    const to = (i << 2) + keyOffset(flags)
+    if (key.length <= SHORT) copyShort(key.data, key.start, key.end, this.arena.dataAt(at), to)
+    else copy(key.bytes, key.start, key.end, this.arena.bytesAt(at), to)
     return at
   }
 
@@ -515,64 +512,4 @@ export class Entries {
     this.#dropValue(at)
     this.arena.free(at, this.#sizeOf(at))
   }
-
-  #writeDeadline(at: Address, expireAt: number): void {
-    const words = this.arena.wordsAt(at)
-    const i = wordIndex(at)
-    words[i + DEADLINE_HIGH] = Math.floor(expireAt / HIGH)
-    words[i + DEADLINE_LOW] = expireAt | 0
-  }
-
-  // --- those with a deadline -------------------------------------------------------------------------------------------
-
-  #list(at: Address, flags: number): void {
-    if ((flags & EXPIRES) !== 0) this.#setPlace(at, this.#deadlines.add(at))
-  }
-
-  #unlist(at: Address): void {
-    const words = this.arena.wordsAt(at)
-    const i = wordIndex(at)
-    if ((words[i + FLAGS]! & EXPIRES) === 0) return
-    const place = words[i + DEADLINE_PLACE]!
-    const moved = this.#deadlines.remove(place)
-    if (moved !== 0) this.#setPlace(moved, place)
-  }
-
-  /** An entry has moved, and may have got or lost its deadline. */
-  #relist(old: Address, at: Address, flags: number): void {
-    const words = this.arena.wordsAt(old)
-    const i = wordIndex(old)
-    const had = (words[i + FLAGS]! & EXPIRES) !== 0
-    if (!had) return this.#list(at, flags)
-    if ((flags & EXPIRES) === 0) return this.#unlist(old)
-    const place = words[i + DEADLINE_PLACE]!
-    this.#deadlines.set(place, at)
-    this.#setPlace(at, place)
-  }
-
-  #setPlace(at: Address, place: number): void {
-    this.arena.wordsAt(at)[wordIndex(at) + DEADLINE_PLACE] = place
-  }
-}
-
-/** A string with at least `length` bytes of the room it has; what is new is zero. */
-function longer(value: StringValue, length: number): StringValue {
-  if (value.room === undefined || length <= value.bytes.length) return value
-  const bytes = value.room.subarray(0, length)
-  bytes.fill(0, value.bytes.length)
-  return { type: 'string', bytes, raw: true, room: value.room }
-}
-
-function copy(from: Buffer, start: number, end: number, to: Buffer, at: number): void {
-  if (end - start > LONG) {
-    from.copy(to, at, start, end)
-    return
-  }
-  for (let i = start, j = at; i < end; i++, j++) to[j] = from[i]!
-}
-
-function copyOf(bytes: Buffer, start: number, end: number): Buffer {
-  const own = Buffer.allocUnsafe(end - start)
-  copy(bytes, start, end, own, 0)
-  return own
 }

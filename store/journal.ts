@@ -13,6 +13,8 @@ export interface JournalParts {
   readonly policy: () => SyncPolicy
   /** A clock that never goes back, in milliseconds. */
   readonly now: () => number
+  /** Is told for how many milliseconds a turn had to wait while it was written, or synced. */
+  readonly waited?: (what: 'write' | 'sync', ms: number) => void
 }
 
 const SYNC_EVERY_MS = 1000
@@ -65,13 +67,17 @@ export class Journal {
     return this.#delayed
   }
 
-  /** Appends what a turn has added to the stream. */
+  /** Appends what a turn has added to the stream. The bytes are borrowed: those that have to wait are copied. */
   append(parts: readonly Uint8Array[]): void {
     for (const part of parts) {
       this.#waiting.push(part)
       this.#waitingBytes += part.length
     }
     this.#write()
+    for (let i = Math.max(0, this.#waiting.length - parts.length); i < this.#waiting.length; i++) {
+      const item = this.#waiting[i]!
+      if (item instanceof Uint8Array) this.#waiting[i] = Buffer.from(item)
+    }
   }
 
   /** What is appended from now on goes to a segment with this head. `forget`: what waits belongs to a chain that is over. */
@@ -110,11 +116,16 @@ export class Journal {
   /** Writes what waits, in order; at the first refusal the rest stays. */
   #write(): void {
     if (this.#closed) return
-    const { segments, policy } = this.#parts
+    const { segments, policy, now, waited } = this.#parts
+    const begun = now()
     try {
       while (this.#waiting.length > 0) this.#writeSome()
-      if (policy() === 'always') segments.syncNow()
-      else if (policy() === 'everysec') this.#waitForSlowSync()
+      const written = now()
+      waited?.('write', written - begun)
+      if (policy() === 'always') {
+        segments.syncNow()
+        waited?.('sync', now() - written)
+      } else if (policy() === 'everysec') this.#waitForSlowSync()
       this.#recovered()
     } catch (failure) {
       this.#failed(failure)

@@ -89,6 +89,12 @@ export class Keyspace {
     return this.databases.reduce((sum, db) => sum + db.flush(), 0)
   }
 
+  /** Exchanges all data with another keyspace of as many databases. */
+  exchangeWith(other: Keyspace): void {
+    for (const [i, db] of this.databases.entries()) db.swapWith(other.databases[i]!)
+    this.hooks.exchanged?.()
+  }
+
   /** Keys in all databases, those past their deadline but not yet removed included. */
   get size(): number {
     return this.databases.reduce((sum, db) => sum + db.size, 0)

@@ -1,6 +1,6 @@
 /** Reading a checkpoint back: the records that count, each key once. */
 import type { Records } from './level.ts'
-import { type Commit, generationOf, isRemoval, isSameKey, RecordReader, type RecordText } from './record.ts'
+import { type Commit, generationOf, isPart, isRemoval, isSameKey, type RecordEntry, RecordReader } from './record.ts'
 
 export interface LoadReport {
   readonly keys: number
@@ -21,14 +21,16 @@ export async function loadRecords(
   let keys = 0
   let garbage = 0
   let highest = commit.generation
-  let newest: readonly [key: RecordText, value: RecordText] | undefined
+  let newest: RecordEntry | undefined
+  /** Those that go on with the value of the newest. */
+  const parts: RecordEntry[] = []
   const settle = (): void => {
     if (newest === undefined) return
     if (isRemoval(newest[0])) {
       garbage++
       return
     }
-    reader.read(newest[0], newest[1])
+    reader.read(newest[0], newest[1], parts)
     put(reader)
     keys++
   }
@@ -41,9 +43,15 @@ export async function loadRecords(
         continue
       }
       // The records of one key are neighbours, the newest of them the last.
-      if (newest !== undefined && isSameKey(newest[0], entry[0])) garbage++
-      else settle()
+      if (newest !== undefined && isSameKey(newest[0], entry[0])) {
+        if (isPart(entry[0]) && generationOf(newest[0]) === generation) {
+          parts.push(entry)
+          continue
+        }
+        garbage += 1 + parts.length
+      } else settle()
       newest = entry
+      parts.length = 0
     }
   settle()
   return { keys, garbage, highest }

@@ -5,6 +5,7 @@
  *  of a Buffer: 0.28 instead of 0.94 microseconds of the main thread for a record of a small key, which is most of a start. The price
  *  is a second byte on the disk for bytes from 0x80 on. */
 import protobuf from 'protobufjs/minimal.js'
+import { dataOf } from '../lib/base/copy.ts'
 import { Key } from '../lib/base/key.ts'
 import { crc16 } from '../lib/base/slot.ts'
 import { dumpValue, loadDump } from './rdb/dump.ts'
@@ -12,10 +13,15 @@ import { RdbError } from './rdb/source.ts'
 import type { Limits } from './rdb/types.ts'
 import type { SegmentHead } from './segments.ts'
 import { FieldDeadlines } from './types/field-deadlines.ts'
-import type { Value } from './value.ts'
+import { extend, type Value } from './value.ts'
 
 /** Bytes as LevelDB gets them: latin1. */
 export type RecordText = string
+
+/** A record as LevelDB has it. */
+export type RecordEntry = readonly [key: RecordText, value: RecordText]
+
+const NONE: readonly RecordEntry[] = []
 
 /** A record is not what we wrote. */
 export class RecordError extends Error {}
@@ -33,63 +39,71 @@ export interface Commit extends SegmentHead {
 // --- keys ----------------------------------------------------------------------------------------------------------------
 
 /** Slot u16, database u32, length of the key u32, the key, generation u48, what the record says u8; all big-endian. The length before
- *  the key makes the records of one key neighbours, the newest of them the last. */
+ *  the key makes the records of one key neighbours, the newest of them the last. A value that is too large for one record goes on in
+ *  others, behind it: they have the number of the part, u32 from 1 on, between the generation and what they say. */
 const BEFORE = 2 + 4 + 4
 const AFTER = 6 + 1
 
-/** What a record says of its key: it has this value, or it was removed. */
+/** What a record says of its key, but that it has this value: it was removed, or this is a further part of the value. */
 const REMOVED = 1
+const PART = 2
+const PART_NUMBER = 4
 
 /** Behind every record: the highest slot is 0x3fff. */
 export const COMMIT_KEY: RecordText = '\xff\xffcommit'
 /** All records are below. */
 export const RECORDS_END: RecordText = '\xff\xff'
 
-/** The record key of a value, or of the removal, of a key. */
+/** The record key of a value, or of a further part of it, or of the removal, of a key. */
 export function recordKey(
   slot: number,
   db: number,
   key: Uint8Array,
   generation: number,
   isRemoved: boolean,
+  part = 0,
 ): RecordText {
-  const length = BEFORE + key.length + AFTER
+  const length = BEFORE + key.length + AFTER + (part === 0 ? 0 : PART_NUMBER)
   const out = roomFor(length)
   out.writeUInt16BE(slot, 0)
   out.writeUInt32BE(db, 2)
   out.writeUInt32BE(key.length, 6)
   out.set(key, BEFORE)
   out.writeUIntBE(generation, BEFORE + key.length, 6)
-  out[length - 1] = isRemoved ? REMOVED : 0
+  if (part !== 0) out.writeUInt32BE(part, length - 1 - PART_NUMBER)
+  out[length - 1] = part !== 0 ? PART : isRemoved ? REMOVED : 0
   return out.latin1Slice(0, length)
 }
 
 const u16 = (text: RecordText, at: number): number => text.charCodeAt(at) * 256 + text.charCodeAt(at + 1)
 
+/** Where the key ends in a record key. */
+const keyEnd = (text: RecordText): number => BEFORE + u16(text, 6) * 65_536 + u16(text, 8)
+
 /** The generation of a record key. */
 export function generationOf(text: RecordText): number {
-  const at = text.length - AFTER
+  const at = keyEnd(text)
   return (u16(text, at) * 65_536 + u16(text, at + 2)) * 65_536 + u16(text, at + 4)
 }
 
 /** Whether a record key says that its key was removed. */
 export const isRemoval = (text: RecordText): boolean => text.charCodeAt(text.length - 1) === REMOVED
 
+/** Whether a record key is that of a further part of a value. */
+export const isPart = (text: RecordText): boolean => text.charCodeAt(text.length - 1) === PART
+
 /** Whether two record keys are about the same key. */
 export function isSameKey(one: RecordText, other: RecordText): boolean {
-  if (one.length !== other.length) return false
   // Neighbours differ near the end, if they differ.
-  for (let i = one.length - AFTER - 1; i >= 0; i--) if (one.charCodeAt(i) !== other.charCodeAt(i)) return false
+  for (let i = keyEnd(one) - 1; i >= 0; i--) if (one.charCodeAt(i) !== other.charCodeAt(i)) return false
   return true
 }
 
 /** Memory that is used again and again: nothing in it outlives the call. */
-let scratch = Buffer.allocUnsafeSlow(4096)
+const scratch = Buffer.allocUnsafeSlow(64 * 1024)
 
-function roomFor(length: number): Buffer {
-  if (length > scratch.length) scratch = Buffer.allocUnsafeSlow(length * 2)
-  return scratch
-}
+/** What does not fit there gets memory of its own, which goes with it. */
+const roomFor = (length: number): Buffer => (length <= scratch.length ? scratch : Buffer.allocUnsafeSlow(length))
 
 // --- values --------------------------------------------------------------------------------------------------------------
 
@@ -98,17 +112,42 @@ const TYPES = ['string', 'list', 'set', 'zset', 'hash', 'stream'] as const
 /** Field numbers with their wire types: 0 varint, 2 length and bytes. */
 const tag = (field: number, wireType: 0 | 2): number => (field << 3) | wireType
 
-/** The message `Record`. */
+/** Room for what stands around the bytes: the tags and numbers of five fields, of at most eight bytes each. */
+const AROUND = 10 * 8
+
+/** The message `Record`. Written by hand, and read so: protobufjs makes an object for each number, and there are as many records as keys. */
 export function encodeValue(value: Value, expireAt: number): RecordText {
-  const out = protobuf.Writer.create()
   const type = TYPES.indexOf(value.type)
-  if (type !== 0) out.uint32(tag(1, 0)).uint32(type)
-  if (expireAt !== 0) out.uint32(tag(2, 0)).uint64(expireAt)
   const bytes = value.type === 'string' ? value.bytes : dumpValue(value, false)
-  out.uint32(tag(3, 2)).bytes(bytes)
-  if (value.type === 'string') out.uint32(tag(4, 0)).uint32(crc16(bytes, 0, bytes.length))
-  if (value.type === 'hash' && value.deadlines !== undefined) out.uint32(tag(5, 2)).bytes(value.deadlines.encode())
-  return textOf(out)
+  const deadlines = value.type === 'hash' ? value.deadlines?.encode() : undefined
+  const out = roomFor(AROUND + bytes.length + (deadlines?.length ?? 0))
+  let at = 0
+  if (type !== 0) at = putNumber(out, at, 1, type)
+  if (expireAt !== 0) at = putNumber(out, at, 2, expireAt)
+  at = putBytes(out, at, 3, bytes)
+  if (value.type === 'string') at = putNumber(out, at, 4, crc16(bytes, 0, bytes.length))
+  if (deadlines !== undefined) at = putBytes(out, at, 5, deadlines)
+  return out.latin1Slice(0, at)
+}
+
+/** Writes a field at a place; returns where the next begins. */
+function putNumber(out: Buffer, at: number, field: number, value: number): number {
+  return putVarint(out, putVarint(out, at, tag(field, 0)), value)
+}
+
+function putBytes(out: Buffer, at: number, field: number, bytes: Uint8Array): number {
+  const start = putVarint(out, putVarint(out, at, tag(field, 2)), bytes.length)
+  out.set(bytes, start)
+  return start + bytes.length
+}
+
+/** Seven bits a byte, the lowest first; all but the last have the highest bit set. */
+function putVarint(out: Buffer, at: number, value: number): number {
+  let rest = value
+  let end = at
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) out[end++] = (rest % 0x80) | 0x80
+  out[end] = rest
+  return end + 1
 }
 
 /** One record after the other, without an object for each: what it was pointed at last. */
@@ -120,29 +159,34 @@ export class RecordReader {
   expireAt = 0
   /** The value's bytes are bytes[start, end): a string's own, or a DUMP payload. Borrowed until the next record. */
   bytes: Buffer = scratch
+  /** The memory behind `bytes`. */
+  data = dataOf(scratch)
   start = 0
   end = 0
   /** Of a hash's fields; copied. */
   #deadlines: Buffer | undefined
   #type = 0
-  readonly #from = protobuf.Reader.create(scratch)
+  #parts: readonly RecordEntry[] = NONE
+  /** What was not read yet of the message: bytes[#at, #limit). */
+  #at = 0
+  #limit = 0
 
-  /** Points at a record. Throws RecordError when it is none. */
-  read(name: RecordText, message: RecordText): void {
+  /** Points at a record; `parts`: those of the further parts of its value. Throws RecordError when it is none. */
+  read(name: RecordText, message: RecordText, parts: readonly RecordEntry[] = NONE): void {
     const bytes = roomFor(name.length + message.length)
-    const end = name.length - AFTER
+    const data = dataOf(bytes)
+    const end = name.length - (isPart(name) ? AFTER + PART_NUMBER : AFTER)
+    this.#parts = parts
     bytes.latin1Write(name, 0)
-    if (end < BEFORE || bytes.readUInt32BE(6) !== end - BEFORE)
-      throw new RecordError('a record has a key of another form')
     bytes.latin1Write(message, name.length)
-    this.db = bytes.readUInt32BE(2)
-    this.key.set(bytes, BEFORE, end)
+    if (end < BEFORE || data.getUint32(6) !== end - BEFORE) throw new RecordError('a record has a key of another form')
     this.bytes = bytes
-    try {
-      this.#fields(bytes, name.length, message.length)
-    } catch (cause) {
-      throw new RecordError(`the record of key ${JSON.stringify(this.key.text())} is damaged`, { cause })
-    }
+    this.data = data
+    this.db = data.getUint32(2)
+    this.key.set(bytes, BEFORE, end, data)
+    this.#at = name.length
+    this.#limit = name.length + message.length
+    if (!this.#fields()) throw this.#damaged
   }
 
   get isString(): boolean {
@@ -157,36 +201,62 @@ export class RecordReader {
       const value = loadDump(bytes, limits)
       if (value.type === 'hash' && this.#deadlines !== undefined)
         value.deadlines = FieldDeadlines.decode(this.#deadlines)
-      if (value.type === TYPES[this.#type]) return value
+      if (value.type === TYPES[this.#type]) return this.#whole(value, limits)
     } catch (cause) {
       if (!(cause instanceof RdbError)) throw cause
     }
-    throw new RecordError(`the record of key ${JSON.stringify(this.key.text())} is damaged`)
+    throw this.#damaged
   }
 
-  #fields(bytes: Buffer, start: number, length: number): void {
-    const from = this.#from
-    from.buf = bytes
-    from.pos = start
-    from.len = start + length
+  #whole(value: Value, limits?: Limits): Value {
+    const reader = this.#parts.length === 0 ? this : new RecordReader()
+    for (const [name, message] of this.#parts) {
+      reader.read(name, message)
+      extend(value, reader.value(limits))
+    }
+    return value
+  }
+
+  get #damaged(): RecordError {
+    return new RecordError(`the record of key ${JSON.stringify(this.key.text())} is damaged`)
+  }
+
+  /** Reads the message; false when it is none. Fields that a later version adds are passed over. */
+  #fields(): boolean {
     this.#type = 0
     this.expireAt = 0
     this.start = this.end = 0
     this.#deadlines = undefined
-    let check: number | undefined
-    while (from.pos < from.len) {
-      const field = from.uint32()
-      if (field === tag(1, 0)) this.#type = from.uint32()
-      else if (field === tag(2, 0)) this.expireAt = Number(String(from.uint64()))
+    let check = -1
+    while (this.#at < this.#limit) {
+      const field = this.#varint()
+      const value = this.#varint()
+      const start = this.#at
+      if ((field & 7) === 2) this.#at += value
+      else if ((field & 7) !== 0) return false
+      if (field === tag(1, 0)) this.#type = value
+      else if (field === tag(2, 0)) this.expireAt = value
       else if (field === tag(3, 2)) {
-        const size = from.uint32()
-        this.start = from.pos
-        this.end = from.skip(size).pos
-      } else if (field === tag(4, 0)) check = from.uint32()
-      else if (field === tag(5, 2)) this.#deadlines = Buffer.from(from.bytes())
-      else from.skipType(field & 7)
+        this.start = start
+        this.end = this.#at
+      } else if (field === tag(4, 0)) check = value
+      else if (field === tag(5, 2)) this.#deadlines = Buffer.from(this.bytes.subarray(start, this.#at))
     }
-    if (this.isString && check !== crc16(bytes, this.start, this.end)) throw new RecordError('wrong checksum')
+    if (this.#at > this.#limit) return false
+    return !this.isString || check === crc16(this.bytes, this.start, this.end)
+  }
+
+  /** The next number; what it would be behind the end does no harm, for then the message is none. */
+  #varint(): number {
+    const { data } = this
+    let value = 0
+    for (let unit = 1; this.#at < this.#limit; unit *= 0x80) {
+      const byte = data.getUint8(this.#at++)
+      value += (byte & 0x7f) * unit
+      if (byte < 0x80) return value
+    }
+    this.#at = this.#limit + 1
+    return value
   }
 }
 

@@ -70,6 +70,13 @@ export const HEAD_LENGTH = headText({ chain: 0, offset: 0, replid: '', replid2: 
 
 const MARK_AT = HEAD_LENGTH - LAST.width - 2
 
+/** One of which the file is still open. */
+interface Retired {
+  readonly file: DiskFile
+  readonly start: number
+  readonly end: number
+}
+
 export class Segments {
   readonly folder: string
   readonly #disk: Disk
@@ -77,7 +84,10 @@ export class Segments {
   /** The last segment, while we write. */
   #file: DiskFile | undefined
   /** Earlier ones whose bytes may not be on the disk yet. */
-  #retired: { readonly file: DiskFile; readonly start: number; readonly end: number }[] = []
+  #retired: Retired[] = []
+  /** A sync is under way in the background. It has files in its hands: those nobody needs any more are closed when it is done. */
+  #isSyncing = false
+  readonly #unneeded: DiskFile[] = []
   #synced = 0
   /** A sync failed: the system may have forgotten bytes it had not written yet, and will not say so again. */
   #suspect = false
@@ -169,24 +179,28 @@ export class Segments {
       throw failure
     }
     this.#newNames = false
-    this.#syncedTo(this.end, this.#retired.length)
+    this.#syncedTo(this.end, this.#retired)
   }
 
   /** As `syncNow` for what was appended before the call, while the event loop goes on. One at a time. */
   async sync(): Promise<void> {
     if (this.#file === undefined || this.#isSynced) return
     const { end, chain } = this.#list.at(-1)!
-    const retired = this.#retired.length
+    const retired = [...this.#retired]
     const hasNewNames = this.#newNames
     this.#newNames = false
+    this.#isSyncing = true
     try {
       this.#writeSuspectAgain()
-      await Promise.all([...this.#retired.map(({ file }) => file.sync()), this.#file.sync()])
+      await Promise.all([...retired.map(({ file }) => file.sync()), this.#file.sync()])
       if (hasNewNames) await this.#disk.syncFolderLater(this.folder)
     } catch (failure) {
       this.#suspect = true
       this.#newNames ||= hasNewNames
       throw failure
+    } finally {
+      this.#isSyncing = false
+      for (const file of this.#unneeded.splice(0)) file.close()
     }
     if (this.#list.at(-1)?.chain === chain) this.#syncedTo(end, retired)
   }
@@ -206,7 +220,7 @@ export class Segments {
   #retire(): void {
     const last = this.#list.at(-1)
     if (this.#file === undefined || last === undefined) return
-    if (last.end === last.offset) this.#file.close()
+    if (last.end === last.offset) this.#letGo(this.#file)
     else this.#retired.push({ file: this.#file, start: last.offset, end: last.end })
   }
 
@@ -219,10 +233,16 @@ export class Segments {
     this.#suspect = false
   }
 
-  /** Everything up to `end` is on the disk, and with it the first `retired` of the earlier segments. The mark says so; it need not
-   *  be on the disk itself. */
-  #syncedTo(end: number, retired: number): void {
-    for (const { file } of this.#retired.splice(0, retired)) file.close()
+  #letGo(file: DiskFile): void {
+    if (this.#isSyncing) this.#unneeded.push(file)
+    else file.close()
+  }
+
+  /** Everything up to `end` is on the disk, and with it these of the earlier segments. The mark says so; it need not be on the disk
+   *  itself. */
+  #syncedTo(end: number, synced: readonly Retired[]): void {
+    for (const segment of this.#retired) if (synced.includes(segment)) this.#letGo(segment.file)
+    this.#retired = this.#retired.filter((segment) => !synced.includes(segment))
     if (end <= this.#synced) return
     this.#synced = end
     this.#file?.write([Buffer.from(String(end).padStart(LAST.width), 'latin1')], MARK_AT)

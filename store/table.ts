@@ -1,9 +1,8 @@
 /** Finding entries by key, and walking them in order: by slot, then by hash.
  *
- *  Each slot has a directory of 2^depth cells, and the first `depth` bits of a hash choose the cell. A cell points to a page, a
- *  short list of hashes and of the addresses of the entries with these hashes; neighbouring cells share a page until it is full and
- *  splits in two (extendible hashing). So nothing is ever rehashed: growth is the split of one page of some sixteen entries, now and
- *  then the doubling of one slot's directory.
+ *  Each slot has a directory (store/directories.ts), which points to pages (store/page.ts): each has the entries whose hashes begin with
+ *  the same bits, some sixteen at most, and splits in two when it is full (extendible hashing). So nothing is ever rehashed: growth is the
+ *  split of one page, now and then the doubling of one slot's directory.
  *
  *  What the order buys: the keys of a slot are together; and a position (slot and hash) divides the keys into those before and those
  *  after it whatever is added, removed or moved meanwhile. SCAN's cursor is such a position, and so is how far a cut has come. */
@@ -11,7 +10,22 @@ import { SLOT_COUNT } from '../lib/base/brand.ts'
 import { equalsShort } from '../lib/base/copy.ts'
 import type { Key } from '../lib/base/key.ts'
 import { type Address, type Arena, wordIndex } from './arena.ts'
+import { Directories } from './directories.ts'
 import { FLAGS, KEY_LENGTH, keyOffset } from './entry.ts'
+import {
+  COUNT,
+  DEPTH_MASK,
+  FULL,
+  HEAD,
+  MERGED,
+  PLACE,
+  pageBytes,
+  ROOM_SHIFT,
+  roomFor,
+  SHAPE,
+  STAMP,
+  STEP,
+} from './page.ts'
 import { Roll } from './roll.ts'
 
 /** A place in the order of keys: slot x 2^32 + hash, 0 to END. */
@@ -23,41 +37,12 @@ export const END: Position = SLOT_COUNT * HASHES
 /** The position of keys with this slot and hash. */
 export const positionOf = (slot: number, hash: number): Position => slot * HASHES + (hash >>> 0)
 
-/** A page: these words, then a hash for each entry there is room for, then an address for each. */
-const COUNT = 0
-/** Room (entries) << 8 | depth: how many bits all its hashes have in common. */
-const SHAPE = 1
-const PLACE = 2
-/** The latest of its entries' stamps, or later. */
-const STAMP = 3
-const HEAD = 4
-
-/** A page that is full splits from this size on; below it, it is made larger by a step. */
-const FULL = 16
-const STEP = 4
-/** Two halves become one page again when they have no more than this together. */
-const MERGED = 8
-/** A directory doubles only when there are as many entries for each cell: hashes that agree in their first bits by bad luck or
- *  bad intent make a page larger instead. */
-const KEYS_PER_CELL = 8
-
-/** What is known of a slot: the address of its directory or, at depth 0, of its only page; then as follows. */
-const SLOT_WORDS = 4
-const ROOT = 0
-const DEPTH = 1
-const KEYS = 2
-const CHANGED = 3
-
-/** A directory: how many pages use all its bits, an unused word, then the cells. */
-const CELLS = 2
-const directoryBytes = (depth: number): number => (CELLS + 2 ** depth) * 4
-
 /** From here on comparing natively is worth the call. */
 const LONG_KEY = 128
 
 export class Table {
   readonly #arena: Arena
-  readonly #slots = new Int32Array(SLOT_COUNT * SLOT_WORDS)
+  readonly #slots: Directories
   readonly #pages = new Roll()
   size = 0
   /** Where the last search ended: a page, and the entry's place in it. */
@@ -71,17 +56,18 @@ export class Table {
 
   constructor(arena: Arena) {
     this.#arena = arena
+    this.#slots = new Directories(arena)
   }
 
   /** Number of keys of a slot. */
   countInSlot(slot: number): number {
-    return this.#slots[slot * SLOT_WORDS + KEYS]!
+    return this.#slots.keysIn(slot)
   }
 
   /** The entry of a key, which is then the current one, or 0. */
   find(slot: number, hash: number, key: Key): Address {
     if (key === this.#key && key.mark === this.#mark) return this.#current
-    const page = this.#pageOf(slot, hash)
+    const page = this.#slots.pageOf(slot, hash)
     if (page === 0) return 0
     const words = this.#arena.wordsAt(page)
     const at = wordIndex(page)
@@ -89,7 +75,7 @@ export class Table {
     const last = first + words[at + COUNT]!
     for (let i = first; i < last; i++) {
       if (words[i] !== hash) continue
-      const entry = words[i + (words[at + SHAPE]! >>> 8)]!
+      const entry = words[i + (words[at + SHAPE]! >>> ROOM_SHIFT)]!
       if (!this.#hasKey(entry, key)) continue
       this.#page = page
       this.#place = i - first
@@ -104,7 +90,7 @@ export class Table {
   get #current(): Address {
     const at = wordIndex(this.#page)
     const words = this.#arena.wordsAt(this.#page)
-    return words[at + HEAD + (words[at + SHAPE]! >>> 8) + this.#place]!
+    return words[at + HEAD + (words[at + SHAPE]! >>> ROOM_SHIFT) + this.#place]!
   }
 
   #hasKey(entry: Address, key: Key): boolean {
@@ -125,8 +111,8 @@ export class Table {
     const at = wordIndex(page)
     const place = words[at + COUNT]!++
     words[at + HEAD + place] = hash
-    words[at + HEAD + (words[at + SHAPE]! >>> 8) + place] = entry
-    this.#slots[slot * SLOT_WORDS + KEYS]!++
+    words[at + HEAD + (words[at + SHAPE]! >>> ROOM_SHIFT) + place] = entry
+    this.#slots.count(slot, 1)
     this.size++
     this.#page = page
     this.#place = place
@@ -138,13 +124,13 @@ export class Table {
     const page = this.#page
     const words = this.#arena.wordsAt(page)
     const at = wordIndex(page)
-    words[at + HEAD + (words[at + SHAPE]! >>> 8) + this.#place] = entry
+    words[at + HEAD + (words[at + SHAPE]! >>> ROOM_SHIFT) + this.#place] = entry
   }
 
   /** The current entry, of this slot, has changed in this epoch. */
   stamp(slot: number, epoch: number): void {
     this.#arena.wordsAt(this.#page)[wordIndex(this.#page) + STAMP] = epoch
-    this.#slots[slot * SLOT_WORDS + CHANGED] = epoch
+    this.#slots.stamp(slot, epoch)
   }
 
   /** Removes the current entry, which has this slot and hash. */
@@ -153,12 +139,12 @@ export class Table {
     const page = this.#page
     const words = this.#arena.wordsAt(page)
     const at = wordIndex(page)
-    const room = words[at + SHAPE]! >>> 8
+    const room = words[at + SHAPE]! >>> ROOM_SHIFT
     const place = at + HEAD + this.#place
     const count = --words[at + COUNT]!
     words[place] = words[at + HEAD + count]!
     words[place + room] = words[at + HEAD + count + room]!
-    this.#slots[slot * SLOT_WORDS + KEYS]!--
+    this.#slots.count(slot, -1)
     this.size--
     this.#shrink(slot, hash, page)
   }
@@ -169,24 +155,20 @@ export class Table {
     let slot = Math.floor(from / HASHES)
     let hash = from | 0
     const until = Math.floor(end / HASHES)
-    while (slot < until && !this.#isWorthwhile(slot, since)) {
+    while (slot < until && !this.#slots.hasNews(slot, since)) {
       slot++
       hash = 0
     }
     if (slot >= until) return end
-    const page = this.#pageOf(slot, hash)
+    const page = this.#slots.pageOf(slot, hash)
     const words = this.#arena.wordsAt(page)
     const at = wordIndex(page)
-    const depth = words[at + SHAPE]! & 0xff
-    const room = words[at + SHAPE]! >>> 8
+    const depth = words[at + SHAPE]! & DEPTH_MASK
+    const room = words[at + SHAPE]! >>> ROOM_SHIFT
     if (words[at + STAMP]! > since)
       for (let i = at + HEAD; i < at + HEAD + words[at + COUNT]!; i++)
         if (words[i]! >>> 0 >= hash >>> 0) found.push(words[i + room]!)
     return slot * HASHES + (depth === 0 ? HASHES : ((hash >>> (32 - depth)) + 1) * 2 ** (32 - depth))
-  }
-
-  #isWorthwhile(slot: number, since: number): boolean {
-    return this.#slots[slot * SLOT_WORDS + KEYS]! > 0 && this.#slots[slot * SLOT_WORDS + CHANGED]! > since
   }
 
   /** An entry drawn at random, all alike; there must be one. */
@@ -196,7 +178,7 @@ export class Table {
       const words = this.#arena.wordsAt(page)
       const at = wordIndex(page)
       const place = Math.floor(float() * this.#widest)
-      if (place < words[at + COUNT]!) return words[at + HEAD + (words[at + SHAPE]! >>> 8) + place]!
+      if (place < words[at + COUNT]!) return words[at + HEAD + (words[at + SHAPE]! >>> ROOM_SHIFT) + place]!
     }
     const found: Address[] = []
     for (let from: Position = 0; found.length === 0; ) from = this.collect(from, END, 0, found)
@@ -211,7 +193,7 @@ export class Table {
       const words = this.#arena.wordsAt(page)
       const at = wordIndex(page)
       const count = words[at + COUNT]!
-      const first = at + HEAD + (words[at + SHAPE]! >>> 8)
+      const first = at + HEAD + (words[at + SHAPE]! >>> ROOM_SHIFT)
       const start = Math.floor(float() * count)
       const end = Math.min(count, most - found.length)
       for (let i = 0; i < end; i++) found.push(words[first + ((start + i) % count)]!)
@@ -220,21 +202,14 @@ export class Table {
 
   // --- pages -----------------------------------------------------------------------------------------------------------
 
-  #pageOf(slot: number, hash: number): Address {
-    const root = this.#slots[slot * SLOT_WORDS]!
-    const depth = this.#slots[slot * SLOT_WORDS + DEPTH]!
-    if (depth === 0) return root
-    return this.#arena.wordsAt(root)[wordIndex(root) + CELLS + (hash >>> (32 - depth))]!
-  }
-
   #pageWithRoom(slot: number, hash: number): Address {
     for (;;) {
-      const page = this.#pageOf(slot, hash)
+      const page = this.#slots.pageOf(slot, hash)
       if (page === 0) return this.#create(slot, hash, 0, STEP)
       const words = this.#arena.wordsAt(page)
       const at = wordIndex(page)
       const count = words[at + COUNT]!
-      if (count < words[at + SHAPE]! >>> 8) return page
+      if (count < words[at + SHAPE]! >>> ROOM_SHIFT) return page
       if (count < FULL || !this.#split(slot, hash, page))
         return this.#resize(slot, hash, page, count + Math.max(STEP, (count >> 2) & -STEP))
     }
@@ -246,25 +221,12 @@ export class Table {
     const words = this.#arena.wordsAt(page)
     const at = wordIndex(page)
     words[at + COUNT] = 0
-    words[at + SHAPE] = (room << 8) | depth
+    words[at + SHAPE] = (room << ROOM_SHIFT) | depth
     words[at + PLACE] = this.#pages.add(page)
     words[at + STAMP] = 0
     if (room > this.#widest) this.#widest = room
-    this.#put(slot, hash, depth, page)
+    this.#slots.put(slot, hash, depth, page)
     return page
-  }
-
-  /** Points all cells that a page of this depth covers to it. */
-  #put(slot: number, hash: number, depth: number, page: Address): void {
-    const root = this.#slots[slot * SLOT_WORDS]!
-    const bits = this.#slots[slot * SLOT_WORDS + DEPTH]!
-    if (bits === 0) {
-      this.#slots[slot * SLOT_WORDS + ROOT] = page
-      return
-    }
-    const cells = 1 << (bits - depth)
-    const first = wordIndex(root) + CELLS + ((hash >>> (32 - bits)) & -cells)
-    this.#arena.wordsAt(root).fill(page, first, first + cells)
   }
 
   #free(page: Address): void {
@@ -273,12 +235,12 @@ export class Table {
     const place = words[at + PLACE]!
     const moved = this.#pages.remove(place)
     if (moved !== 0) this.#arena.wordsAt(moved)[wordIndex(moved) + PLACE] = place
-    this.#arena.free(page, pageBytes(words[at + SHAPE]! >>> 8))
+    this.#arena.free(page, pageBytes(words[at + SHAPE]! >>> ROOM_SHIFT))
   }
 
   /** Gives a page another size; returns its new address. */
   #resize(slot: number, hash: number, page: Address, room: number): Address {
-    const depth = this.#arena.wordsAt(page)[wordIndex(page) + SHAPE]! & 0xff
+    const depth = this.#arena.wordsAt(page)[wordIndex(page) + SHAPE]! & DEPTH_MASK
     const other = this.#create(slot, hash, depth, room)
     this.#pour(page, other)
     this.#free(page)
@@ -289,10 +251,10 @@ export class Table {
   #pour(from: Address, to: Address): void {
     const source = this.#arena.wordsAt(from)
     const start = wordIndex(from)
-    const room = source[start + SHAPE]! >>> 8
+    const room = source[start + SHAPE]! >>> ROOM_SHIFT
     const words = this.#arena.wordsAt(to)
     const at = wordIndex(to)
-    const gap = words[at + SHAPE]! >>> 8
+    const gap = words[at + SHAPE]! >>> ROOM_SHIFT
     let end = at + HEAD + words[at + COUNT]!
     for (let i = start + HEAD; i < start + HEAD + source[start + COUNT]!; i++, end++) {
       words[end] = source[i]!
@@ -306,9 +268,9 @@ export class Table {
   #split(slot: number, hash: number, page: Address): boolean {
     const words = this.#arena.wordsAt(page)
     const at = wordIndex(page)
-    const depth = words[at + SHAPE]! & 0xff
-    if (depth === this.#slots[slot * SLOT_WORDS + DEPTH] && !this.#double(slot)) return false
-    const room = words[at + SHAPE]! >>> 8
+    const depth = words[at + SHAPE]! & DEPTH_MASK
+    if (depth === this.#slots.depthOf(slot) && !this.#slots.double(slot)) return false
+    const room = words[at + SHAPE]! >>> ROOM_SHIFT
     const end = at + HEAD + words[at + COUNT]!
     const bit = 1 << (31 - depth)
     let ones = 0
@@ -319,7 +281,7 @@ export class Table {
       this.#append((words[i]! & bit) === 0 ? zero : one, words[i]!, words[i + room]!)
     for (const half of [zero, one]) this.#arena.wordsAt(half)[wordIndex(half) + STAMP] = words[at + STAMP]!
     this.#free(page)
-    this.#countDeep(slot, depth + 1, 2)
+    this.#slots.countDeep(slot, depth + 1, 2)
     return true
   }
 
@@ -328,7 +290,7 @@ export class Table {
     const at = wordIndex(page)
     const i = at + HEAD + words[at + COUNT]!++
     words[i] = hash
-    words[i + (words[at + SHAPE]! >>> 8)] = entry
+    words[i + (words[at + SHAPE]! >>> ROOM_SHIFT)] = entry
   }
 
   /** After a removal: a page without need for its room becomes smaller, two halves become one again. */
@@ -338,103 +300,34 @@ export class Table {
       const words = this.#arena.wordsAt(page)
       const at = wordIndex(page)
       const count = words[at + COUNT]!
-      const depth = words[at + SHAPE]! & 0xff
+      const depth = words[at + SHAPE]! & DEPTH_MASK
       if (depth === 0) {
         if (count === 0) {
-          this.#put(slot, hash, 0, 0)
+          this.#slots.put(slot, hash, 0, 0)
           this.#free(page)
           return
         }
         break
       }
-      const twin = this.#pageOf(slot, hash ^ (1 << (32 - depth)))
+      const twin = this.#slots.pageOf(slot, hash ^ (1 << (32 - depth)))
       const twinWords = this.#arena.wordsAt(twin)
       const twinAt = wordIndex(twin)
       const sum = count + twinWords[twinAt + COUNT]!
-      if ((twinWords[twinAt + SHAPE]! & 0xff) !== depth || sum > MERGED) break
+      if ((twinWords[twinAt + SHAPE]! & DEPTH_MASK) !== depth || sum > MERGED) break
       const whole = this.#create(slot, hash, depth - 1, roomFor(sum + 1))
       this.#pour(page, whole)
       this.#pour(twin, whole)
       this.#free(page)
       this.#free(twin)
-      this.#countDeep(slot, depth, -2)
+      this.#slots.countDeep(slot, depth, -2)
       page = whole
     }
     const words = this.#arena.wordsAt(page)
     const at = wordIndex(page)
-    const room = words[at + SHAPE]! >>> 8
+    const room = words[at + SHAPE]! >>> ROOM_SHIFT
     if (room - words[at + COUNT]! >= 2 * STEP) this.#resize(slot, hash, page, room - STEP)
-  }
-
-  // --- directories -----------------------------------------------------------------------------------------------------
-
-  /** Gives a slot's directory one bit more; false when it is large enough for its keys. */
-  #double(slot: number): boolean {
-    const at = slot * SLOT_WORDS
-    const depth = this.#slots[at + DEPTH]!
-    if (2 ** depth * KEYS_PER_CELL > this.#slots[at + KEYS]!) return false
-    const { words, root, start } = this.#directory(slot)
-    const cells = this.#rebase(slot, depth + 1)
-    const fresh = this.#arena.wordsAt(this.#slots[at]!)
-    fresh[cells - CELLS] = 0
-    if (depth === 0) fresh.fill(root, cells, cells + 2)
-    else {
-      for (let i = 0; i < 2 ** depth; i++) fresh[cells + 2 * i] = fresh[cells + 2 * i + 1] = words[start + i]!
-      this.#arena.free(root, directoryBytes(depth))
-    }
-    return true
-  }
-
-  /** Takes one bit from a slot's directory, of which no page makes use. */
-  #halve(slot: number): void {
-    const at = slot * SLOT_WORDS
-    const depth = this.#slots[at + DEPTH]!
-    const { words, root, start } = this.#directory(slot)
-    if (depth === 1) {
-      this.#slots[at] = words[start]!
-      this.#slots[at + DEPTH] = 0
-    } else {
-      const cells = this.#rebase(slot, depth - 1)
-      const fresh = this.#arena.wordsAt(this.#slots[at]!)
-      let deep = 0
-      for (let i = 0; i < 2 ** (depth - 1); i++) {
-        const page = words[start + 2 * i]!
-        fresh[cells + i] = page
-        if ((this.#arena.wordsAt(page)[wordIndex(page) + SHAPE]! & 0xff) === depth - 1) deep++
-      }
-      fresh[cells - CELLS] = deep
-    }
-    this.#arena.free(root, directoryBytes(depth))
-    if (depth > 1) this.#countDeep(slot, depth - 1, 0)
-  }
-
-  /** A slot's directory, and the word where its cells begin. */
-  #directory(slot: number): { words: Int32Array; root: Address; start: number } {
-    const root = this.#slots[slot * SLOT_WORDS]!
-    return { words: this.#arena.wordsAt(root), root, start: wordIndex(root) + CELLS }
-  }
-
-  /** Makes a new directory the slot's; returns the word where its cells begin. */
-  #rebase(slot: number, depth: number): number {
-    const directory = this.#arena.allocate(directoryBytes(depth))
-    this.#slots[slot * SLOT_WORDS] = directory
-    this.#slots[slot * SLOT_WORDS + DEPTH] = depth
-    return wordIndex(directory) + CELLS
-  }
-
-  /** So many pages more have this depth: a directory with more bits than any of its pages uses is halved. */
-  #countDeep(slot: number, depth: number, change: number): void {
-    if (depth !== this.#slots[slot * SLOT_WORDS + DEPTH]) return
-    const { words, start } = this.#directory(slot)
-    words[start - CELLS]! += change
-    if (words[start - CELLS] === 0) this.#halve(slot)
   }
 }
 
 /** How often an unlucky draw is repeated. */
 const DRAWS = 1000
-
-const pageBytes = (room: number): number => (HEAD + 2 * room) * 4
-
-/** Room for so many entries: a multiple of the step, and never none. */
-const roomFor = (count: number): number => Math.max(STEP, (count + STEP - 1) & -STEP)

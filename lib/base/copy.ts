@@ -42,3 +42,22 @@ export function equalsShort(
   for (; i < length; i++) if (data.getInt8(start + i) !== other.getInt8(otherStart + i)) return false
   return true
 }
+
+/** From here on a native copy is worth the call. */
+const LONG = 96
+
+/** Copies bytes[start, end) to `at` in another Buffer. */
+export function copy(from: Buffer, start: number, end: number, to: Buffer, at: number): void {
+  if (end - start > LONG) {
+    from.copy(to, at, start, end)
+    return
+  }
+  for (let i = start, j = at; i < end; i++, j++) to[j] = from[i]!
+}
+
+/** A copy of bytes[start, end) that may be kept. */
+export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const own = Buffer.allocUnsafe(end - start)
+  copy(bytes, start, end, own, 0)
+  return own
+}

@@ -22,6 +22,7 @@ export class Key {
   mark = 0
   #slot = -1
   #hash = 0
+  #isHashed = false
   #text: string | undefined
 
   constructor(bytes: Buffer, start: number, end: number, data = dataOf(bytes)) {
@@ -38,6 +39,7 @@ export class Key {
     this.start = start
     this.end = end
     this.#slot = -1
+    this.#isHashed = false
     this.#text = undefined
     return this
   }
@@ -53,7 +55,7 @@ export class Key {
 
   /** A hash of all bytes, a signed 32-bit integer, different from process to process. */
   hash(): number {
-    if (this.#slot < 0) this.#compute()
+    if (!this.#isHashed) this.#computeHash()
     return this.#hash
   }
 
@@ -81,22 +83,44 @@ export class Key {
       // A byte that is an opening brace becomes 0, and only a 0 has its highest bit set by this.
       const braces = word ^ FOUR_BRACES
       if (((braces - 0x01010101) & ~braces & 0x80808080) !== 0) mayHaveTag = true
-      hash = Math.imul(hash ^ word, 0x9e3779b1)
-      hash ^= hash >>> 15
+      hash = withWord(hash, word)
       crc = crc16OfFour(crc, word & 0xff, (word >>> 8) & 0xff, (word >>> 16) & 0xff, word >>> 24)
     }
     for (; i < end; i++) {
       const byte = data.getUint8(i)
       if (byte === OPEN) mayHaveTag = true
-      hash = Math.imul(hash ^ byte, 0x85ebca6b)
+      hash = withByte(hash, byte)
       crc = crc16OfOne(crc, byte)
     }
-    // The last bytes shall reach every bit.
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-    this.#hash = hash ^ (hash >>> 16)
+    this.#hash = finished(hash)
+    this.#isHashed = true
     this.#slot = mayHaveTag ? slotOfRange(bytes, start, end) : crc & 0x3fff
   }
+
+  /** The hash alone: members of collections have no slot. */
+  #computeHash(): void {
+    const { data, start, end } = this
+    let hash = SEED ^ (end - start)
+    let i = start
+    for (; i + 4 <= end; i += 4) hash = withWord(hash, data.getInt32(i, LITTLE_ENDIAN))
+    for (; i < end; i++) hash = withByte(hash, data.getUint8(i))
+    this.#hash = finished(hash)
+    this.#isHashed = true
+  }
+}
+
+function withWord(hash: number, word: number): number {
+  const mixed = Math.imul(hash ^ word, 0x9e3779b1)
+  return mixed ^ (mixed >>> 15)
+}
+
+const withByte = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x85ebca6b)
+
+/** The last bytes shall reach every bit. */
+function finished(hash: number): number {
+  const once = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  const twice = Math.imul(once ^ (once >>> 13), 0xc2b2ae35)
+  return twice ^ (twice >>> 16)
 }
 
 /** A key over a whole buffer. */

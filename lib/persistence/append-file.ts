@@ -1,6 +1,7 @@
 /** The append-only file: the stream in segments, and checkpoints that make the older ones unnecessary. It decides when a checkpoint
  *  is worth it, and writes one at a time beside everything else. */
 import { sweep, writeCheckpoint } from '../../store/checkpoint.ts'
+import type { Disk } from '../../store/disk.ts'
 import { Journal, type SyncPolicy } from '../../store/journal.ts'
 import type { Keyspace } from '../../store/keyspace.ts'
 import type { Records } from '../../store/level.ts'
@@ -10,7 +11,7 @@ import type { Log } from '../base/log.ts'
 import type { ConfigValues } from '../config.ts'
 import type { ReplicationStream, StreamKeeper } from '../replication/stream.ts'
 import { PersistenceError } from './error.ts'
-import type { Found, Store } from './start.ts'
+import { type Found, readStore, type Store, type Target } from './start.ts'
 
 export interface AppendFileParts {
   readonly config: { readonly values: ConfigValues }
@@ -19,6 +20,8 @@ export interface AppendFileParts {
   readonly keyspace: Pick<Keyspace, 'openCheckpoint' | 'libraries'>
   /** A clock that never goes back, in microseconds. */
   readonly micros: () => number
+  /** Something of that kind kept a turn waiting, for so many microseconds: for LATENCY. */
+  readonly spike: (event: string, micros: number) => void
   readonly segments: Segments
   readonly journal: Journal
   readonly records: Records
@@ -55,15 +58,27 @@ export function goOnWith(
   { segments, records, folder, bytes }: Store,
   commit: Commit | undefined,
   { chain, generation, recordCount, garbage }: Omit<Found, 'history'>,
-  parts: Pick<AppendFileParts, 'config' | 'log' | 'stream' | 'keyspace' | 'micros'>,
+  parts: Pick<AppendFileParts, 'config' | 'log' | 'stream' | 'keyspace' | 'micros' | 'spike'>,
 ): AppendFile {
-  const { config, log, stream, micros } = parts
+  const { config, log, stream, micros, spike } = parts
+  let file: AppendFile | undefined
   const policy = (): SyncPolicy => config.values.appendfsync
-  const journal = new Journal({ segments, log, policy, now: () => micros() / 1000 })
+  const journal = new Journal({
+    segments,
+    log,
+    policy,
+    now: () => micros() / 1000,
+    waited(what, ms) {
+      if (what === 'sync') return spike('aof-fsync-always', ms * 1000)
+      const beside = journal.pendingSyncs > 0 ? 'pending-fsync' : file?.isRunning === true ? 'active-child' : 'alone'
+      spike(`aof-write-${beside}`, ms * 1000)
+      spike('aof-write', ms * 1000)
+    },
+  })
   journal.begin({ chain, ...stream.history })
   if (journal.failure !== undefined)
     throw new PersistenceError(`Fatal error: can't write to ${folder}: ${journal.failure}.`)
-  const file = new AppendFile({
+  file = new AppendFile({
     ...parts,
     segments,
     journal,
@@ -87,6 +102,8 @@ export class AppendFile implements StreamKeeper {
   #recordCount: number
   /** Records written since the last sweep: no more of them than these have made others garbage. */
   #unswept: number
+  /** Bytes that the last checkpoint wrote of what had changed. */
+  #changedBytes = 0
   #wanted: 'no' | 'asked' | 'whole'
   #running: Promise<void> | undefined
   #startedAt = 0
@@ -119,6 +136,11 @@ export class AppendFile implements StreamKeeper {
   /** A checkpoint is being written. */
   get isRunning(): boolean {
     return this.#running !== undefined
+  }
+
+  /** Resolves when none is being written. */
+  async settled(): Promise<void> {
+    await this.#running
   }
 
   /** One will be. */
@@ -198,8 +220,10 @@ export class AppendFile implements StreamKeeper {
     if (!this.lastSucceeded && rested < RETRY_AFTER_US && this.#wanted !== 'asked') return false
     if (this.#wanted !== 'no') return true
     const { autoAofRewritePercentage, autoAofRewriteMinSize } = config.values
-    // A checkpoint costs what has changed, not what there is: the growth in percent does not matter, only that it is not forbidden.
-    if (autoAofRewritePercentage > 0 && this.replayBytes >= Math.max(1, autoAofRewriteMinSize)) {
+    // A checkpoint costs what has changed, not what there is. That can be more than the stream has grown by, for a value is written as a
+    // whole: so the growth is measured by what the last one wrote.
+    const growth = (this.#changedBytes * autoAofRewritePercentage) / 100
+    if (autoAofRewritePercentage > 0 && this.replayBytes >= Math.max(1, autoAofRewriteMinSize, growth)) {
       log.notice(`Starting automatic checkpoint after ${this.replayBytes} bytes of the stream`)
       return true
     }
@@ -228,7 +252,7 @@ export class AppendFile implements StreamKeeper {
       this.lastSucceeded = true
       this.failures = 0
       this.checkpoints++
-      log.notice(`Background AOF rewrite finished successfully: checkpoint of ${count} keys`)
+      log.notice(`Background AOF rewrite finished successfully: checkpoint of ${count} records`)
     } catch (failure) {
       if (this.#isClosed) return
       // What a checkpoint has left unfinished must not be taken for part of a later one.
@@ -253,19 +277,20 @@ export class AppendFile implements StreamKeeper {
       cut.abandon()
       throw failure
     }
-    const count = await writeCheckpoint(records, cut, commit, {
+    const written = await writeCheckpoint(records, cut, commit, {
       durable: config.values.appendfsync !== 'no',
       sliceMicros: SLICE_MICROS,
       micros,
       goOn: () => !this.#isClosed && this.#chain === chain,
     })
     this.#commit = commit
-    this.#recordCount += count
-    this.#unswept += cut.isWhole ? this.#recordCount : count
+    this.#changedBytes = cut.isWhole ? 0 : written.bytes
+    this.#recordCount += written.records
+    this.#unswept += cut.isWhole ? this.#recordCount : written.records
     this.#dropSegments(commit)
     if (this.#unswept > Math.max(MIN_GARBAGE, this.#recordCount / 2)) await this.#sweep(commit)
     this.baseBytes = await records.size()
-    return count
+    return written.records
   }
 
   async #sweep(commit: Commit): Promise<void> {
@@ -287,6 +312,13 @@ export class AppendFile implements StreamKeeper {
   /** Everything is on the disk when this returns. Throws when it cannot be. */
   flush(): void {
     this.#parts.journal.flush()
+  }
+
+  /** Gives all that the file holds to `target`; no checkpoint may be under way. Throws PersistenceError. */
+  readAgain(disk: Disk, target: Target): Promise<void> {
+    const commit = this.#commit
+    if (commit?.chain !== this.#chain) throw new PersistenceError('the whole data set was not written yet')
+    return readStore(disk, this.#parts, commit, target)
   }
 
   /** Ends a checkpoint that is being written, and lets go of the files. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { sweep } from '../../store/checkpoint.ts'
 import { type Disk, slicesOf } from '../../store/disk.ts'
 import { openRecords, type Records, RecordsError } from '../../store/level.ts'
-import { loadRecords } from '../../store/load.ts'
+import { type LoadReport, loadRecords } from '../../store/load.ts'
 import type { Limits } from '../../store/rdb/types.ts'
 import { type Commit, RecordError, type RecordReader } from '../../store/record.ts'
 import { HEAD_LENGTH, type Segment, SegmentError, Segments } from '../../store/segments.ts'
@@ -104,13 +104,9 @@ export async function beginStore({ records, folder }: Store, history: History): 
 /** Loads the checkpoint and carries out the stream after it; then cuts off what a crash has left unfinished. Throws PersistenceError,
  *  and then nothing on the disk has changed. */
 export async function loadStore(disk: Disk, store: Store, commit: Commit, target: Target): Promise<Found> {
-  const { segments, records, folder } = store
+  const { segments, folder } = store
   try {
-    const { keys, garbage, highest } = await loadRecords(records, commit, target.take)
-    target.setLibraries(commit.libraries.map((source) => Buffer.from(source)))
-    target.loaded()
-    const replay = new Replay(commit.offset, commit.db, target.apply)
-    await replaySegments(disk, segments, commit, replay, target)
+    const { keys, garbage, highest, replay } = await read(disk, store, commit, target)
     const end = replay.applied
     if (segments.all.some(({ chain }) => chain > commit.chain))
       target.log.warning(
@@ -128,6 +124,31 @@ export async function loadStore(disk: Disk, store: Store, commit: Commit, target
   } catch (cause) {
     throw explained(folder, cause)
   }
+}
+
+/** As `loadStore` of a store that is in use: nothing is cut off. */
+export async function readStore(disk: Disk, store: Readable, commit: Commit, target: Target): Promise<void> {
+  try {
+    await read(disk, store, commit, target)
+  } catch (cause) {
+    throw explained(store.segments.folder, cause)
+  }
+}
+
+type Readable = Pick<Store, 'segments' | 'records'>
+
+async function read(
+  disk: Disk,
+  { segments, records }: Readable,
+  commit: Commit,
+  target: Target,
+): Promise<LoadReport & { readonly replay: Replay }> {
+  const report = await loadRecords(records, commit, target.take)
+  target.setLibraries(commit.libraries.map((source) => Buffer.from(source)))
+  target.loaded()
+  const replay = new Replay(commit.offset, commit.db, target.apply)
+  await replaySegments(disk, segments, commit, replay, target)
+  return { ...report, replay }
 }
 
 // --- the stream ----------------------------------------------------------------------------------------------------------

@@ -158,18 +158,20 @@ export class Members {
 
   /** Makes it a copy of bytes[start, end). */
   setRest(place: number, bytes: Buffer, start: number, end: number, data?: DataView): void {
+    const length = end - start
+    const from = this.#openRest(place)
+    const before = from - this.#offset
+    if (padded(before + length) === padded(before + this.#restLength())) {
+      this.#chunk.data.setInt32(this.#offset + REST_LENGTH, length, LITTLE_ENDIAN)
+      this.#write(from, bytes, data, start, end)
+      return
+    }
     const old = this.#at.at(place)
     const key = this.key(place)
-    const length = end - start
-    const before = HEAD + key.length
-    if (padded(before + length) === padded(before + this.#restLength()))
-      this.#chunk.data.setInt32(this.#offset + REST_LENGTH, length, LITTLE_ENDIAN)
-    else {
-      this.#lay(place, key, length)
-      this.#index.move(key.hash(), old, this.#at.at(place))
-    }
+    this.#lay(place, key, length)
+    this.#index.move(key.hash(), old, this.#at.at(place))
     this.#write(this.#offset + before, bytes, data, start, end)
-    if (this.#at.at(place) !== old) this.#drop(old)
+    this.#drop(old)
   }
 
   score(place: number): number {

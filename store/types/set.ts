@@ -1,5 +1,5 @@
 /** Sets of byte strings. Integers alone are an intset, few short strings a listpack, and all others members in a table. */
-import type { Key } from '../../lib/base/key.ts'
+import { type Key, keyFromText } from '../../lib/base/key.ts'
 import { type Int64, Intset } from './intset.ts'
 import { Listpack, PackedError } from './listpack.ts'
 import { canonicalInteger } from './listpack-entry.ts'
@@ -89,11 +89,26 @@ export class SetValue {
     else for (let at = form.first(); at >= 0; at = form.next(at)) yield form.text(at)
   }
 
-  /** The member at a place below `size`, as latin1 text: for drawing one at random. */
-  at(place: number): string {
+  /** The members, each borrowed until the next. Do not change the set meanwhile. */
+  *keys(): Generator<Key> {
     const form = this.#form
-    if (form instanceof Members) return form.text(place)
-    return form instanceof Intset ? String(form.at(place)) : form.text(form.seek(place))
+    if (!(form instanceof Members)) for (const text of this) yield keyFromText(text)
+    else for (let place = 0; place < form.size; place++) yield form.key(place)
+  }
+
+  /** The member at a place below `size`, borrowed until the set changes or the next is asked for: for drawing one at random. */
+  at(place: number): Key {
+    const form = this.#form
+    if (form instanceof Members) return form.key(place)
+    return keyFromText(form instanceof Intset ? String(form.at(place)) : form.text(form.seek(place)))
+  }
+
+  /** Removes the member at a place. */
+  removeAt(place: number): void {
+    const form = this.#form
+    if (form instanceof Members) form.remove(place)
+    else if (form instanceof Intset) form.remove(form.at(place))
+    else form.delete(form.seek(place))
   }
 
   has(member: Member): boolean {

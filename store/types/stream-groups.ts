@@ -15,13 +15,16 @@ export interface Pending {
 export class Consumer {
   /** Latin1: one character a byte. */
   readonly name: string
-  /** When it was last heard of, in Unix milliseconds. */
+  /** When it last asked for something, in Unix milliseconds. */
   seenAt: number
+  /** When it last got an entry that it is to acknowledge; undefined: never. */
+  activeAt: number | undefined
   readonly pending = new PendingList<Pending>()
 
-  constructor(name: string, seenAt: number) {
+  constructor(name: string, seenAt: number, activeAt?: number) {
     this.name = name
     this.seenAt = seenAt
+    this.activeAt = activeAt
   }
 }
 
@@ -48,9 +51,16 @@ export class Group {
     return consumer
   }
 
+  /** Takes note that a consumer, if there is one of that name, has asked for something. */
+  askedBy(name: string, now: number): void {
+    const consumer = this.consumers.get(name)
+    if (consumer !== undefined) consumer.seenAt = now
+  }
+
   /** Notes a delivery. What was pending already is now this consumer's, delivered for the first time. */
   deliver(id: StreamId, consumer: Consumer, now: number): Pending {
     const pending = this.claim(id, consumer)
+    consumer.activeAt = now
     pending.deliveredAt = now
     pending.deliveries = 1
     return pending

@@ -51,6 +51,10 @@ export class StreamNode {
     return node
   }
 
+  copy(): StreamNode {
+    return new StreamNode(this.id, this.#pack.copy(), this.#fields, this.#live, this.#deleted)
+  }
+
   /** A node made elsewhere; the bytes now belong to it. Throws PackedError unless all is as it must be. */
   static from(id: StreamId, bytes: Buffer): StreamNode {
     const pack = Listpack.from(bytes)

@@ -36,6 +36,7 @@ export interface StreamParts {
     readonly consumers: Iterable<{
       readonly name: string
       readonly seenAt: number
+      readonly activeAt: number | undefined
       readonly pending: Iterable<{ readonly id: StreamId }>
     }>
   }>
@@ -79,9 +80,13 @@ export class StreamValue {
   }
 
   copy(): StreamValue {
-    const nodes = this.#nodes.map(({ id, bytes }) => ({ id, listpack: Buffer.from(bytes) }))
     const { lastId, maxDeletedId, entriesAdded, groups } = this
-    return StreamValue.from({ nodes, lastId, maxDeletedId, entriesAdded, groups })
+    // Its own nodes need not be looked at as those from elsewhere are.
+    const copy = StreamValue.from({ nodes: [], lastId, maxDeletedId, entriesAdded, groups })
+    copy.#nodes = this.#nodes.map((node) => node.copy())
+    copy.#size = this.#size
+    copy.firstId = this.firstId
+    return copy
   }
 
   /** Bytes in memory, an estimate: nodes are weighed by three of them. */
@@ -235,9 +240,9 @@ function addGroup(stream: StreamValue, parts: GroupParts): void {
   if (stream.groups.get(parts.name) !== undefined) throw new PackedError('stream group twice')
   const group = stream.groups.add(new Group(parts.name, parts.lastId, parts.entriesRead))
   let claimed = 0
-  for (const { name, seenAt, pending } of parts.consumers) {
+  for (const { name, seenAt, activeAt, pending } of parts.consumers) {
     if (group.consumers.get(name) !== undefined) throw new PackedError('stream consumer twice')
-    const consumer = group.consumers.add(new Consumer(name, seenAt))
+    const consumer = group.consumers.add(new Consumer(name, seenAt, activeAt))
     for (const { id } of pending) {
       group.claim(id, consumer)
       claimed++

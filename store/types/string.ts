@@ -44,6 +44,14 @@ export function growingString(bytes: Uint8Array, length: number): StringValue {
 /** Room left behind a grown string: as much again, up to this, or an eighth when that is more. */
 const PREALLOCATE = 1024 * 1024
 
+/** A string with at least `length` bytes of the room it has; what is new is zero. */
+export function longer(value: StringValue, length: number): StringValue {
+  if (value.room === undefined || length <= value.bytes.length) return value
+  const bytes = value.room.subarray(0, length)
+  bytes.fill(0, value.bytes.length)
+  return { type: 'string', bytes, raw: true, room: value.room }
+}
+
 /** Where GETRANGE's `start` and `end` (inclusive, negative from the end) lie in a string: [from, to). Empty when nothing is left. */
 export function rangeOf(length: number, start: number, end: number): { from: number; to: number } {
   const from = start < 0 ? Math.max(0, length + start) : start

@@ -5,8 +5,6 @@
 export const BUFFER = 120
 /** A text in an array, beside its characters. */
 export const TEXT = 30
-/** The place of a member in a tree of ranks. */
-export const RANK = 20
 /** An object that chains buffers. */
 export const LINK = 80
 /** An entry of a stream that was delivered, with its id, and its places in two lists. */

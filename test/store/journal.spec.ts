@@ -89,6 +89,18 @@ describe('the journal', () => {
     await journal.close()
   })
 
+  it('copies what has to wait: the bytes of a turn are only borrowed', async () => {
+    const { disk, segments, journal } = setUp('everysec')
+    disk.room = 0
+    const borrowed = Buffer.from('one')
+    journal.append([borrowed])
+    borrowed.fill('x')
+    disk.room = Number.POSITIVE_INFINITY
+    journal.tick()
+    assert.equal(await joined(segments.read(1, 0, 3)), 'one')
+    await journal.close()
+  })
+
   it('acknowledges with always only what was synced', async () => {
     const { disk, segments, journal } = setUp('always')
     disk.syncFails = true

@@ -55,6 +55,22 @@ describe('segments of the stream', () => {
     assert.deepEqual({ ...found, path: '' }, { ...head, path: '', end: 1234, mark: 1234 })
   })
 
+  it('keep a file open while a sync in the background has it, though another sync was done with it before', async () => {
+    const faulty = new FaultyDisk()
+    const segments = new Segments(newFolder(), faulty)
+    segments.begin(HEAD)
+    segments.append([Buffer.from('one')])
+    segments.begin({ ...HEAD, offset: 3 })
+    segments.append([Buffer.from('two')])
+    faulty.slow = true
+    const inBackground = segments.sync()
+    segments.syncNow()
+    faulty.finishSyncs()
+    await inBackground
+    assert.equal(segments.synced, 6)
+    segments.close()
+  })
+
   it('take a new head at the place of one under which nothing was written', () => {
     const folder = newFolder()
     const segments = new Segments(folder, disk)
