@@ -1,12 +1,19 @@
-/** Filling a server as fast as it reads: batches of commands whose replies have one line each. */
+/** Filling a server as fast as it reads: batches of commands whose replies have as many lines each. */
 import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 
 const BATCH = 1000
 const LF = 0x0a
+/** How an error begins; an id that a chunk is cut in may begin with a dash too. */
+const ERROR = /^-[A-Z]/
 
-/** Sends the commands `command(0)` to `command(count - 1)`. Rejects when one is answered with an error. */
-export async function fill(port: number, count: number, command: (i: number) => readonly string[]): Promise<void> {
+/** Sends the commands `command(0)` to `command(count - 1)`, whose replies have `lines` lines. Rejects when one is answered with an error. */
+export async function fill(
+  port: number,
+  count: number,
+  command: (i: number) => readonly string[],
+  lines = 1,
+): Promise<void> {
   const socket = createConnection({ port, host: '127.0.0.1', noDelay: true })
   await once(socket, 'connect')
   const replies = new ReplyCount(socket)
@@ -16,9 +23,9 @@ export async function fill(port: number, count: number, command: (i: number) => 
     for (let n = i; n < end; n++) text += request(command(n))
     socket.write(text, 'latin1')
     // Two batches are on their way at a time.
-    await replies.atLeast(i)
+    await replies.atLeast(i * lines)
   }
-  await replies.atLeast(count)
+  await replies.atLeast(count * lines)
   socket.destroy()
 }
 
@@ -38,7 +45,7 @@ class ReplyCount {
   constructor(socket: Socket) {
     socket.on('data', (chunk) => {
       for (let i = chunk.indexOf(LF); i >= 0; i = chunk.indexOf(LF, i + 1)) this.#lines++
-      if (chunk[0] === 0x2d) this.#failed?.(new Error(chunk.toString('latin1', 0, 200)))
+      if (ERROR.test(chunk.latin1Slice(0, 2))) this.#failed?.(new Error(chunk.toString('latin1', 0, 200)))
       if (this.#lines >= this.#wanted) this.#done?.()
     })
     socket.on('close', () => this.#failed?.(new Error('the server closed the connection')))

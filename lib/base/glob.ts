@@ -8,14 +8,14 @@ const CARET = 0x5e
 const BACKSLASH = 0x5c
 const DASH = 0x2d
 
-/** Whether `text` matches `pattern`; with `nocase` ASCII letters compare without case.
+/** Whether text[from, to) matches `pattern`; with `nocase` ASCII letters compare without case.
  *  Iterative with one backtrack point for the last star, so hostile patterns cost at most O(pattern x text). */
-export function globMatch(pattern: Uint8Array, text: Uint8Array, nocase = false): boolean {
+export function globMatch(pattern: Uint8Array, text: Uint8Array, nocase = false, from = 0, to = text.length): boolean {
   let p = 0
-  let t = 0
+  let t = from
   let starAt = -1
   let starText = 0
-  while (t < text.length) {
+  while (t < to) {
     if (p < pattern.length && pattern[p] === STAR) {
       starAt = p++
       starText = t

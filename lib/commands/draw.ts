@@ -22,11 +22,27 @@ export const drawnOf = (size: number, count: number): number => (count < 0 ? -co
 export function* draw(random: Random, size: number, count: number): Generator<number> {
   if (count < 0) for (let i = count; i < 0; i++) yield random.below(size)
   else if (count >= size) for (let place = 0; place < size; place++) yield place
+  else if (count < size * SPARSE) yield* shuffledSparsely(random, size, count)
   else yield* shuffled(random, size, count)
 }
 
-/** The head of a shuffle of all places, of which only those that have moved are written down. */
+/** Up to this share of all places it takes less to write down those that have moved than all of them. */
+const SPARSE = 1 / 16
+
+/** The head of a shuffle of all places. */
 function* shuffled(random: Random, size: number, count: number): Generator<number> {
+  const places = new Uint32Array(size)
+  for (let place = 0; place < size; place++) places[place] = place
+  for (let i = 0; i < count; i++) {
+    const from = i + random.below(size - i)
+    const drawn = places[from]!
+    places[from] = places[i]!
+    yield drawn
+  }
+}
+
+/** As `shuffled`, with only those written down that have moved. */
+function* shuffledSparsely(random: Random, size: number, count: number): Generator<number> {
   const moved = new Map<number, number>()
   for (let i = 0; i < count; i++) {
     const from = i + random.below(size - i)

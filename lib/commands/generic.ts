@@ -180,13 +180,14 @@ function countPresent({ db }: Call, argv: Argv, touch: boolean): number {
 function listKeys({ db, reply }: Call, argv: Argv): void {
   const pattern = argv.own(1)
   const everything = pattern.equals(STAR)
-  const found: Buffer[] = []
-  for (const { key, live } of db.entries()) {
-    const bytes = Buffer.from(key, 'latin1')
-    if (live && (everything || globMatch(pattern, bytes))) found.push(bytes)
+  const mark = reply.length
+  let count = 0
+  for (const { bytes, start, end, data } of db.keys()) {
+    if (!everything && !globMatch(pattern, bytes, false, start, end)) continue
+    reply.bulkRange(bytes, start, end, data)
+    count++
   }
-  reply.array(found.length)
-  for (const bytes of found) reply.bulk(bytes)
+  reply.arrayFrom(mark, count)
 }
 
 const STAR = Buffer.from('*')

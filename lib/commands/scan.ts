@@ -1,7 +1,8 @@
 /** SCAN: every key, a few at a time. */
-import { typeName, type Value } from '../../store/value.ts'
+import type { Database } from '../../store/keyspace.ts'
+import { typeName } from '../../store/value.ts'
 import { globMatch } from '../base/glob.ts'
-import { keyFromText } from '../base/key.ts'
+import type { Key } from '../base/key.ts'
 import { fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import { position } from './args.ts'
@@ -26,23 +27,27 @@ export const scan: Command = {
   run({ db, reply }, argv) {
     const cursor = readCursor(argv.text(1))
     const options = readOptions(argv, 2, 'scan')
-    const { next, names } = db.scan(cursor, options.count)
-    const found: Buffer[] = []
-    for (const name of names) {
-      const bytes = Buffer.from(name, 'latin1')
-      if (options.pattern !== undefined && !globMatch(options.pattern, bytes)) continue
-      // Past its deadline it is removed here, if it may be, and not named in any case.
-      const value = db.peek(keyFromText(name))
-      if (value !== undefined && hasType(value, options.type)) found.push(bytes)
-    }
+    const { next, keys } = db.scan(cursor, options.count)
     reply.array(2)
     reply.text(String(next))
-    reply.array(found.length)
-    for (const bytes of found) reply.bulk(bytes)
+    const mark = reply.length
+    let count = 0
+    for (const key of keys) {
+      if (options.pattern !== undefined && !globMatch(options.pattern, key.bytes)) continue
+      if (!isFound(db, key, options.type)) continue
+      reply.bulk(key.bytes)
+      count++
+    }
+    reply.arrayFrom(mark, count)
   },
 }
 
-const hasType = (value: Value, type: string | undefined): boolean => type === undefined || typeName(value) === type
+/** Past its deadline a key is removed here, if it may be, and not named in any case. */
+function isFound(db: Database, key: Key, type: string | undefined): boolean {
+  if (type === undefined) return db.expireAt(key) !== undefined
+  const value = db.peek(key)
+  return value !== undefined && typeName(value) === type
+}
 
 const MAX_CURSOR = 2n ** 64n - 1n
 

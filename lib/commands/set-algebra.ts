@@ -1,12 +1,13 @@
 /** Intersection, union and difference of sets. */
 import { SetValue } from '../../store/types/set.ts'
+import type { Key } from '../base/key.ts'
 import { fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { INT64_MAX, integerWithin, positiveInteger } from './args.ts'
 import { type ArgumentDoc, allKeys, type Command, countedKeys, family, twoKeys } from './define.ts'
 import { KEYS } from './docs.ts'
-import { asSet, replyMembers, set } from './set.ts'
+import { asSet, replyMember, replyMembers, set } from './set.ts'
 
 /** The sets at the keys; undefined where there is none. */
 type Sets = readonly (SetValue | undefined)[]
@@ -54,7 +55,10 @@ export const setAlgebraCommands = family(
     name: 'sdiff',
     summary: 'Subtract multiple sets',
     complexity: COMPLEXITY,
-    run: (call, argv) => replySet(call, difference(call, readSets(call, argv, 1, argv.count))),
+    run(call, argv) {
+      const members = difference(call, readSets(call, argv, 1, argv.count))
+      replyFound(call, members instanceof SetValue ? members.keys() : members)
+    },
   }),
   storing(
     {
@@ -63,16 +67,16 @@ export const setAlgebraCommands = family(
       complexity: COMPLEXITY,
     },
     'OW',
-    difference,
+    (call, sets) => {
+      const members = difference(call, sets)
+      return members instanceof SetValue ? members : setOf(call, members)
+    },
   ),
   answering({
     name: 'sinter',
     summary: 'Intersect multiple sets',
     complexity: INTERSECTION_COMPLEXITY,
-    run(call, argv) {
-      const members = [...intersection(readSets(call, argv, 1, argv.count))]
-      replyMembers(call.reply, members.length, members)
-    },
+    run: (call, argv) => replyFound(call, intersection(readSets(call, argv, 1, argv.count))),
   }),
   set({
     name: 'sintercard',
@@ -102,7 +106,10 @@ export const setAlgebraCommands = family(
     name: 'sunion',
     summary: 'Add multiple sets',
     complexity: COMPLEXITY,
-    run: (call, argv) => replySet(call, union(call, readSets(call, argv, 1, argv.count))),
+    run(call, argv) {
+      const members = union(call, readSets(call, argv, 1, argv.count))
+      replyMembers(call.reply, members.size, members.keys())
+    },
   }),
   storing(
     { name: 'sunionstore', summary: 'Add multiple sets and store the resulting set in a key', complexity: COMPLEXITY },
@@ -115,45 +122,56 @@ export const setAlgebraCommands = family(
 const readSets = ({ db }: Call, argv: Argv, from: number, to: number): Sets =>
   Array.from({ length: to - from }, (_, i) => asSet(db.read(argv.key(from + i))))
 
-const replySet = ({ reply }: Call, value: SetValue): void => replyMembers(reply, value.size, value)
+/** Answers with members that are found one after the other. */
+function replyFound({ reply }: Call, members: Iterable<Key>): void {
+  const mark = reply.length
+  let count = 0
+  for (const member of members) {
+    replyMember(reply, member)
+    count++
+  }
+  reply.setFrom(mark, count)
+}
 
-function setOf({ server }: Call, ...sources: readonly (Iterable<string> | undefined)[]): SetValue {
+function setOf({ server }: Call, members: Iterable<Key>): SetValue {
   const result = new SetValue()
-  for (const source of sources) for (const member of source ?? []) result.add(member, server.config.values)
+  for (const member of members) result.add(member, server.config.values)
   return result
 }
 
-function union(call: Call, sets: Sets): SetValue {
-  return setOf(call, ...sets)
+function union({ server }: Call, sets: Sets): SetValue {
+  const result = new SetValue()
+  for (const one of sets) for (const member of one?.keys() ?? []) result.add(member, server.config.values)
+  return result
 }
 
 /** The members of the smallest set that are in all others. */
-function* intersection(sets: Sets): Generator<string> {
+function* intersection(sets: Sets): Generator<Key> {
   const present = sets.filter((one) => one !== undefined)
   if (present.length < sets.length) return
   const [smallest, ...others] = present.sort((a, b) => a.size - b.size)
-  for (const member of smallest ?? []) if (others.every((one) => one.has(member))) yield member
+  for (const member of smallest?.keys() ?? []) if (others.every((one) => one.has(member))) yield member
 }
 
 /** Each member of the first set is looked up in the others; unless those are so small that it takes less to remove their members
- *  from a copy. (A real server weighs it just so, and what it does shows in the encoding of the result.) */
-function difference(call: Call, sets: Sets): SetValue {
+ *  from a copy. (A real server weighs it just so, and that such a copy is stored shows in its encoding.) */
+function difference(call: Call, sets: Sets): SetValue | Iterable<Key> {
   const [first, ...rest] = sets
-  if (first === undefined) return new SetValue()
+  if (first === undefined) return []
   const others = rest.filter((one) => one !== undefined)
   const total = others.reduce((sum, one) => sum + one.size, first.size)
   if (Math.floor((first.size * (others.length + 1)) / 2) > total) {
-    const result = setOf(call, first)
-    for (const other of others) for (const member of other) result.remove(member)
+    const result = setOf(call, first.keys())
+    for (const other of others) for (const member of other.keys()) result.remove(member)
     return result
   }
   // In a large set a member is sooner found.
   others.sort((a, b) => b.size - a.size)
-  return setOf(call, remaining(first, others))
+  return remaining(first, others)
 }
 
-function* remaining(first: SetValue, others: readonly SetValue[]): Generator<string> {
-  for (const member of first) if (!others.some((one) => one.has(member))) yield member
+function* remaining(first: SetValue, others: readonly SetValue[]): Generator<Key> {
+  for (const member of first.keys()) if (!others.some((one) => one.has(member))) yield member
 }
 
 function countIntersection(call: Call, argv: Argv): void {

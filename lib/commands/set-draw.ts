@@ -1,5 +1,4 @@
 /** Members of sets drawn at random, to be looked at or taken out. */
-import { putText } from '../../store/types/names.ts'
 import type { SetValue } from '../../store/types/set.ts'
 import type { Key } from '../base/key.ts'
 import { SYNTAX } from '../errors.ts'
@@ -9,7 +8,7 @@ import { positiveInteger } from './args.ts'
 import { family, firstKey } from './define.ts'
 import { KEY } from './docs.ts'
 import { draw, drawCount, drawnOf } from './draw.ts'
-import { asSet, readSet, removedFrom, replyMembers, set } from './set.ts'
+import { asSet, readSet, removedFrom, replyMember, replyMembers, set } from './set.ts'
 
 export const setDrawCommands = family(
   set({
@@ -46,16 +45,15 @@ export const setDrawCommands = family(
   }),
 )
 
-const randomMember = ({ server }: Call, value: SetValue): string => value.at(server.random.below(value.size))
+const randomPlace = ({ server }: Call, value: SetValue): number => server.random.below(value.size)
 
 /** Replicas are told which. */
 function popOne(call: Call, key: Key): void {
   const value = asSet(call.db.readForWrite(key))
   if (value === undefined) return call.reply.nil()
-  const member = takeOne(call, value)
+  const taken = takeSome(call, value, 1)
   removedFrom(call, key, value, 1)
-  call.propagate(removalOf(key, member))
-  putText(member, call.reply)
+  call.propagate(...removalsOf(key, taken))
 }
 
 function popSeveral(call: Call, key: Key, count: number): void {
@@ -63,27 +61,38 @@ function popSeveral(call: Call, key: Key, count: number): void {
   const value = asSet(db.readForWrite(key))
   if (value === undefined || count === 0) return reply.set(0)
   if (count >= value.size) {
-    replyMembers(reply, value.size, value)
+    replyMembers(reply, value.size, value.keys())
     db.remove(key)
     return call.propagate(['DEL', key.own()])
   }
-  const taken = Array.from({ length: count }, () => takeOne(call, value))
+  reply.set(count)
+  const taken = takeSome(call, value, count)
   removedFrom(call, key, value, count)
-  call.propagate(...taken.map((member) => removalOf(key, member)))
-  replyMembers(reply, count, taken)
+  call.propagate(...removalsOf(key, taken))
 }
 
-function takeOne(call: Call, value: SetValue): string {
-  const member = randomMember(call, value)
-  value.remove(member)
-  return member
+/** Takes members out and answers with them. Returns them too when replicas are to be told. */
+function takeSome(call: Call, value: SetValue, count: number): Buffer[] {
+  const { wanted } = call.server.propagation
+  const taken: Buffer[] = []
+  for (let i = 0; i < count; i++) {
+    const place = randomPlace(call, value)
+    const member = value.at(place)
+    replyMember(call.reply, member)
+    if (wanted) taken.push(member.own())
+    value.removeAt(place)
+  }
+  return taken
 }
 
-const removalOf = (key: Key, member: string): readonly (Buffer | string)[] => [
-  'SREM',
-  key.own(),
-  Buffer.from(member, 'latin1'),
-]
+/** Members in one command, at most. */
+const BATCH = 1024
+
+function removalsOf(key: Key, members: readonly Buffer[]): (readonly (Buffer | string)[])[] {
+  const commands: (readonly (Buffer | string)[])[] = []
+  for (let i = 0; i < members.length; i += BATCH) commands.push(['SREM', key.own(), ...members.slice(i, i + BATCH)])
+  return commands
+}
 
 function randomMembers(call: Call, argv: Argv): void {
   const { server, reply } = call
@@ -91,10 +100,10 @@ function randomMembers(call: Call, argv: Argv): void {
   const value = readSet(call, argv)
   if (value === undefined) return reply.array(0)
   reply.array(drawnOf(value.size, count))
-  for (const place of draw(server.random, value.size, count)) putText(value.at(place), reply)
+  for (const place of draw(server.random, value.size, count)) replyMember(reply, value.at(place))
 }
 
 function replyOne(call: Call, value: SetValue | undefined): void {
   if (value === undefined) call.reply.nil()
-  else putText(randomMember(call, value), call.reply)
+  else replyMember(call.reply, value.at(randomPlace(call, value)))
 }

@@ -1,6 +1,5 @@
 /** Sets: members put in, looked for, taken out. What draws them at random is in set-draw.ts, what combines sets in set-algebra.ts. */
 
-import { putText } from '../../store/types/names.ts'
 import { SetValue } from '../../store/types/set.ts'
 import type { Value } from '../../store/value.ts'
 import type { Key } from '../base/key.ts'
@@ -65,7 +64,7 @@ export const setCommands = family(
     arguments: [KEY],
     run(call, argv) {
       const value = readSet(call, argv)
-      replyMembers(call.reply, value?.size ?? 0, value ?? [])
+      replyMembers(call.reply, value?.size ?? 0, value?.keys() ?? [])
     },
   }),
   set({
@@ -120,10 +119,13 @@ export function readSet({ db }: Call, argv: Argv): SetValue | undefined {
 }
 
 /** Answers with `count` members: a set in RESP3. */
-export function replyMembers(reply: Reply, count: number, members: Iterable<string>): void {
+export function replyMembers(reply: Reply, count: number, members: Iterable<Key>): void {
   reply.set(count)
-  for (const member of members) putText(member, reply)
+  for (const member of members) replyMember(reply, member)
 }
+
+export const replyMember = (reply: Reply, { bytes, start, end, data }: Key): void =>
+  reply.bulkRange(bytes, start, end, data)
 
 function replyMembership({ reply }: Call, argv: Argv, value: SetValue | undefined, i: number): void {
   reply.integer(value?.has(argv.key(i)) ? 1 : 0)

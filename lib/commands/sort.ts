@@ -2,16 +2,16 @@
  *  text, whose order is that of the bytes. */
 import type { Database } from '../../store/keyspace.ts'
 import { ListValue } from '../../store/types/list.ts'
-import type { Value } from '../../store/value.ts'
-import { parseDouble } from '../base/double.ts'
+import { keyOfText, putText } from '../../store/types/names.ts'
 import { type Key, keyFromText } from '../base/key.ts'
-import { fail, SYNTAX, WRONG_TYPE } from '../errors.ts'
+import { fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { position } from './args.ts'
 import { type ArgumentDoc, type Command, family, type KeySpec } from './define.ts'
 import { KEY, word } from './docs.ts'
 import { fillOf } from './list.ts'
+import { inOrder, type Ordered } from './sort-order.ts'
 
 const SORTED: KeySpec = { flags: ['RO', 'access'], begin: 1, last: 0, step: 1 }
 const NAMED_AFTER_ELEMENTS: KeySpec = {
@@ -115,17 +115,33 @@ interface Options {
 }
 
 function sort(call: Call, argv: Argv, mayStore: boolean): void {
+  const { db } = call
   const options = readOptions(call, argv, mayStore)
-  const value = call.db.read(argv.key(1))
-  const elements = elementsOf(value)
-  const ordered = inOrder(call.db, elements, value?.type === 'set', options)
-  const from = Math.max(0, options.offset)
-  const chosen = options.count < 0 ? ordered.slice(from) : ordered.slice(from, from + options.count)
-  const { gets, store } = options
-  const output =
-    gets.length === 0 ? chosen : chosen.flatMap((element) => gets.map((get) => look(call.db, get, element)))
+  const { by, gets, store } = options
+  const ordered = inOrder(db.read(argv.key(1)), {
+    ...options,
+    by: typeof by === 'object' || by === 'element' ? (element) => look(db, by, element) : by,
+    stored: store !== undefined,
+  })
+  const output: Output = { db, ordered, gets }
   if (store === undefined) replyWith(call, output)
   else storeAt(call, store, output)
+}
+
+/** What comes of it: the elements, or what is to be got for each. */
+interface Output {
+  readonly db: Database
+  readonly ordered: Ordered
+  readonly gets: readonly Pattern[]
+}
+
+/** Text by text: an output may be long. */
+function* textsOf({ db, ordered, gets }: Output): Generator<string | undefined> {
+  for (let i = 0; i < ordered.size; i++) {
+    const element = ordered.at(i)
+    if (gets.length === 0) yield element
+    else for (const get of gets) yield look(db, get, element)
+  }
 }
 
 function readOptions(call: Call, argv: Argv, mayStore: boolean): Options {
@@ -204,72 +220,23 @@ function look(db: Database, pattern: Pattern, element: string): string | undefin
   return hash === undefined || spot < 0 ? undefined : hash.value(spot).latin1Slice()
 }
 
-/** In the order they have; those of a set have none. Throws WRONG_TYPE for what has no elements to sort. */
-function elementsOf(value: Value | undefined): string[] {
-  switch (value?.type) {
-    case undefined:
-      return []
-    case 'list':
-      return Array.from(value, (bytes) => bytes.latin1Slice())
-    case 'set':
-      return [...value]
-    case 'zset':
-      return value.entries().map(([member]) => member)
-    default:
-      throw WRONG_TYPE
-  }
-}
-
-function inOrder(db: Database, elements: string[], unordered: boolean, options: Options): readonly string[] {
-  const { by, descending, alphabetical, store } = options
-  if (by === 'nothing') {
-    // Replicas must store the same list: it cannot be left to chance.
-    if (unordered) return store === undefined ? elements : byThemselves(elements, descending)
-    return descending ? elements.reverse() : elements
-  }
-  if (by === undefined && alphabetical) return byThemselves(elements, descending)
-  const weigh = (element: string): string | undefined => (by === undefined ? element : look(db, by, element))
-  const sign = descending ? -1 : 1
-  if (alphabetical) {
-    const weighed = elements.map((element) => ({ element, weight: weigh(element) }))
-    return weighed.sort((a, b) => sign * compareWeights(a.weight, b.weight)).map(({ element }) => element)
-  }
-  const weighed = elements.map((element) => ({ element, weight: numberOf(weigh(element)) }))
-  return weighed
-    .sort((a, b) => sign * (compare(a.weight, b.weight) || compare(a.element, b.element)))
-    .map(({ element }) => element)
-}
-
-const byThemselves = (elements: string[], descending: boolean): string[] =>
-  elements.sort(descending ? (a, b) => compare(b, a) : compare)
-
-const compare = <T extends string | number>(a: T, b: T): number => (a < b ? -1 : a > b ? 1 : 0)
-
-/** What is not there comes first. */
-const compareWeights = (a: string | undefined, b: string | undefined): number =>
-  a === undefined || b === undefined ? Number(a !== undefined) - Number(b !== undefined) : compare(a, b)
-
-/** As C's strtod reads it: after blanks, up to a zero byte. What is not there counts as 0, and so does what is empty. */
-function numberOf(text: string | undefined): number {
-  const [read = ''] = text?.split('\0', 1) ?? []
-  if (read === '') return 0
-  const number = parseDouble(read.replace(/^[ \t-\r]+/, ''))
-  if (number === undefined) throw fail("One or more scores can't be converted into double")
-  return number
-}
-
-function replyWith({ reply }: Call, output: readonly (string | undefined)[]): void {
-  reply.array(output.length)
-  for (const text of output) {
+function replyWith({ reply }: Call, output: Output): void {
+  reply.array(lengthOf(output))
+  for (const text of textsOf(output)) {
     if (text === undefined) reply.nil()
-    else reply.bulk(Buffer.from(text, 'latin1'))
+    else putText(text, reply)
   }
 }
+
+const lengthOf = ({ ordered, gets }: Output): number => ordered.size * Math.max(1, gets.length)
 
 /** Stores the output in place of whatever the key holds; nothing is no list. */
-function storeAt(call: Call, key: Key, output: readonly (string | undefined)[]): void {
+function storeAt(call: Call, key: Key, output: Output): void {
   const list = new ListValue()
-  for (const text of output) list.push('right', fillOf(call), Buffer.from(text ?? '', 'latin1'))
+  for (const text of textsOf(output)) {
+    const { bytes, start, end, data } = keyOfText(text ?? '')
+    list.push('right', fillOf(call), bytes, start, end, data)
+  }
   if (list.size > 0) call.db.write(key, list, 0)
   else call.db.remove(key)
   call.reply.integer(list.size)

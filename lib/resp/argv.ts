@@ -12,13 +12,19 @@ export class Argv {
   /** The memory behind `buffer`. */
   data = dataOf(EMPTY)
   count = 0
-  starts = new Int32Array(16)
-  ends = new Int32Array(16)
+  starts: Int32Array
+  ends: Int32Array
   /** The whole request in `buffer` as RESP, for the replication stream; rawEnd 0 when it came in the inline form. */
   rawStart = 0
   rawEnd = 0
   readonly #keys: Key[] = []
   #serial = 1
+
+  /** `room`: for how many arguments at first. */
+  constructor(room = 16) {
+    this.starts = new Int32Array(room)
+    this.ends = new Int32Array(room)
+  }
 
   /** Makes room for `count` arguments. */
   reserve(count: number): void {
@@ -90,11 +96,20 @@ export function argvOf(parts: readonly (Buffer | string)[]): Argv {
   return parseOne(encodeRequest(buffers), buffers.length)
 }
 
-/** A copy that may be kept. */
+/** A copy that may be kept: a long transaction has many. */
 export function keepArgv(argv: Argv): Argv {
-  const parts: Buffer[] = []
-  for (let i = 0; i < argv.count; i++) parts.push(argv.at(i))
-  return parseOne(encodeRequest(parts), parts.length)
+  const { buffer, count, rawStart, rawEnd } = argv
+  if (rawEnd === 0) return argvOf(Array.from({ length: count }, (_, i) => argv.at(i)))
+  const kept = new Argv(count)
+  kept.buffer = Buffer.from(buffer.subarray(rawStart, rawEnd))
+  kept.data = dataOf(kept.buffer)
+  kept.count = count
+  kept.rawEnd = rawEnd - rawStart
+  for (let i = 0; i < count; i++) {
+    kept.starts[i] = argv.starts[i]! - rawStart
+    kept.ends[i] = argv.ends[i]! - rawStart
+  }
+  return kept
 }
 
 /** A request as RESP: an array of bulk strings. */
@@ -109,8 +124,7 @@ export function encodeRequest(parts: readonly (Buffer | string)[]): Buffer {
 
 /** Lays ranges over what `encodeRequest` made. */
 function parseOne(raw: Buffer, count: number): Argv {
-  const argv = new Argv()
-  argv.reserve(count)
+  const argv = new Argv(count)
   argv.buffer = raw
   argv.data = dataOf(raw)
   argv.count = count

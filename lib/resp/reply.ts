@@ -1,9 +1,12 @@
-/** Replies are written, not built: straight into one output buffer for each batch of requests, in RESP2 or RESP3. */
+/** Replies are written, not built: straight into one output buffer for each batch of requests, in RESP2 or RESP3. A long one is a row of
+ *  such buffers: it is never copied to a larger place, and takes its own bytes and no more. */
 import { copyShort, SHORT } from '../base/copy.ts'
 
 /** From here on a bulk string is sent from where it lies instead of being copied; it must not change afterwards. */
 const LARGE = 32 * 1024
 const FIRST_SIZE = 4 * 1024
+/** The buffer grows up to this; then it is finished, and another one begun. */
+const PART_SIZE = 128 * 1024
 
 const SMALL = 2 ** 31 - 1
 
@@ -14,6 +17,9 @@ const NIL = 0x242d310d
 export class Reply {
   /** RESP3 after HELLO 3. */
   resp3 = false
+  /** Whether so many bytes are more than the client may be sent: asked when a part is finished. From then on nothing is kept: the bytes
+   *  are counted, and who counts must not send them. */
+  isTooLong: ((bytes: number) => boolean) | undefined = undefined
   #buffer: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
   #data = new DataView(this.#buffer.buffer)
   #at = 0
@@ -70,7 +76,11 @@ export class Reply {
 
   /** A bulk string from text, UTF-8. */
   text(text: string): void {
-    this.bulk(Buffer.from(text))
+    if (!isShortAscii(text)) return this.bulk(Buffer.from(text))
+    this.#lengthLine(0x24, text.length)
+    this.#raw(text)
+    this.#ensure(2)
+    this.#crlf(this.#at)
   }
 
   /** Null: `$-1` or RESP3 `_`. */
@@ -87,6 +97,16 @@ export class Reply {
   /** The head of an array; its `count` elements follow. */
   array(count: number): void {
     this.#lengthLine(0x2a, count)
+  }
+
+  /** The head of an array (or, with `set`, a set) whose `count` elements were written since `length` was `mark`: for those that are
+   *  counted while they are found. Only within one command. */
+  arrayFrom(mark: number, count: number): void {
+    this.#headAt(mark, `*${count}\r\n`)
+  }
+
+  setFrom(mark: number, count: number): void {
+    this.#headAt(mark, `${this.resp3 ? '~' : '*'}${count}\r\n`)
   }
 
   /** The head of a map of `pairs` pairs; a flat array in RESP2. */
@@ -159,7 +179,27 @@ export class Reply {
     if (this.#taken.length !== this.#at) this.#taken = this.#buffer.subarray(0, this.#at)
     const reusable = write(this.#taken)
     this.#at = 0
-    if (!reusable || this.#buffer.length > 1 << 20) this.#renew(FIRST_SIZE)
+    if (!reusable || parts.length > 0) this.#renew(FIRST_SIZE)
+  }
+
+  /** Puts a line before what was written since the mark. */
+  #headAt(mark: number, text: string): void {
+    const head = Buffer.from(text)
+    this.#ensure(head.length)
+    const at = mark - this.#partBytes
+    if (at >= 0) {
+      this.#buffer.copyWithin(at + head.length, at, this.#at)
+      head.copy(this.#buffer, at)
+      this.#at += head.length
+      return
+    }
+    let [place, start] = [this.#parts.length, this.#partBytes]
+    while (place > 0 && start > mark) start -= this.#parts[--place]!.length
+    this.#partBytes += head.length
+    const part = this.#parts[place]
+    if (part === undefined) return
+    const pieces = [part.subarray(0, mark - start), head, part.subarray(mark - start)]
+    this.#parts.splice(place, 1, ...pieces.filter(({ length }) => length > 0))
   }
 
   #ensure(bytes: number): void {
@@ -168,8 +208,26 @@ export class Reply {
 
   #grow(bytes: number): void {
     const full = this.#buffer
-    this.#renew(Math.max(full.length * 2, this.#at + bytes))
-    full.copy(this.#buffer, 0, 0, this.#at)
+    const used = this.#at
+    if (used + bytes > PART_SIZE) {
+      this.#finishPart()
+      this.#renew(Math.max(PART_SIZE, bytes))
+    } else {
+      this.#renew(Math.max(full.length * 2, used + bytes))
+      full.copy(this.#buffer, 0, 0, used)
+    }
+  }
+
+  /** What was written so far is a part; the buffer is to be renewed. */
+  #finishPart(): void {
+    if (this.#at > 0) this.#addPart(this.#buffer.subarray(0, this.#at))
+    this.#at = 0
+  }
+
+  #addPart(bytes: Buffer): void {
+    this.#partBytes += bytes.length
+    if (this.isTooLong?.(this.#partBytes)) this.#parts = []
+    else this.#parts.push(bytes)
   }
 
   #renew(size: number): void {
@@ -242,13 +300,16 @@ export class Reply {
 
   #refer(bytes: Uint8Array): void {
     if (this.#at > 0) {
-      const head = this.#buffer.subarray(0, this.#at)
-      this.#parts.push(head)
-      this.#partBytes += head.length
+      this.#finishPart()
       this.#renew(FIRST_SIZE)
-      this.#at = 0
     }
-    this.#parts.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
-    this.#partBytes += bytes.length
+    this.#addPart(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
   }
+}
+
+/** As numbers and ids are, of which there may be many: no buffer is made of each. */
+function isShortAscii(text: string): boolean {
+  if (text.length > SHORT) return false
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false
+  return true
 }
