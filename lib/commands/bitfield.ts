@@ -149,8 +149,8 @@ function bitField(call: Call, argv: Argv, steps: readonly Step[]): void {
   const old = viewStringForWrite(db, key)
   const isNew = old === undefined
   const lengthBefore = isNew ? -1 : old.end - old.start
-  const first = Math.min(...writes.map(({ offset }) => Math.floor(offset / 8)))
-  const length = Math.max(...writes.map(({ offset, type }) => Math.ceil((offset + type.bits) / 8)))
+  const first = writes.reduce((least, { offset }) => Math.min(least, Math.floor(offset / 8)), Number.POSITIVE_INFINITY)
+  const length = writes.reduce((most, { offset, type }) => Math.max(most, Math.ceil((offset + type.bits) / 8)), 0)
   const view = db.edit(key, first, length)
   const bytes = view.bytes.subarray(view.start, view.end)
   let changed = bytes.length > lengthBefore

@@ -41,7 +41,7 @@ const SUBCOMMANDS: ReadonlyMap<string, DebugRow> = new Map<string, DebugRow>([
   ['populate', [3, 5, populate]],
   ['protocol', [3, 3, protocol]],
   ['reload', [2, Number.POSITIVE_INFINITY, reload]],
-  ['segfault', [2, 2, () => crash()]],
+  ['segfault', [2, 2, () => crash('SIGSEGV')]],
   ['set-active-expire', [3, 3, setActiveExpire]],
   ['sleep', [3, 3, sleep]],
 ])

@@ -223,8 +223,9 @@ function stats({ server, reply }: Call): void {
     reply.text('name')
     reply.text(running.name)
     reply.text('command')
-    reply.array(running.request.length)
-    for (const part of running.request) reply.bulk(part)
+    const { request } = running
+    reply.array(request.count)
+    for (let i = 0; i < request.count; i++) reply.bulk(request.at(i))
     reply.text('duration_ms')
     reply.integer(running.ms)
   }

@@ -1,9 +1,11 @@
 /** Places within a circle or a box: GEOSEARCH, and GEORADIUS as it was called before. */
-import { coveringRanges, decodePoint, distanceWithin, type Point, type Shape } from '../../store/types/geohash.ts'
-import { putText } from '../../store/types/names.ts'
+import { coveringRanges, decodePoint, distanceWithin, type Shape } from '../../store/types/geohash.ts'
+import { Members } from '../../store/types/members.ts'
+import { keyOfText, putText } from '../../store/types/names.ts'
 import type { Cut } from '../../store/types/ranked.ts'
 import type { ZSetValue } from '../../store/types/zset.ts'
 import { assert } from '../base/assert.ts'
+import { ascending } from '../base/order.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { type ArgumentDoc, type Command, family, firstKey, type KeyPositions } from './define.ts'
@@ -164,47 +166,56 @@ export const geoSearchCommands = family(
   }),
 )
 
-/** A place that was found. */
+/** The places that were found, one at each index: there may be many, and no object is made of each. */
 interface Found {
-  readonly member: string
-  readonly score: number
-  readonly point: Point
-  readonly distance: number
+  readonly members: string[]
+  readonly scores: number[]
+  /** Metres. */
+  readonly distances: number[]
 }
 
 function search(call: Call, argv: Argv, dialect: Dialect): void {
   const value = readZSet(call.db, argv.key(dialect.keyAt))
   const query = readQuery(argv, dialect, value)
-  const found = value === undefined ? [] : find(value, query)
-  if (query.storeAt === 0) return replyFound(call, found, query)
-  storeMembers(
-    call,
-    argv.key(query.storeAt),
-    found.map(({ member, score, distance }) => [member, query.storeDistance ? distance / query.unit : score]),
-  )
+  const found = value === undefined ? NOTHING_FOUND : find(value, query)
+  const order = inOrder(found, query)
+  if (query.storeAt === 0) return replyFound(call, found, order, query)
+  const { members, scores, distances } = found
+  const stored = new Members()
+  for (const i of order)
+    stored.addScored(keyOfText(members[i]!), query.storeDistance ? distances[i]! / query.unit : scores[i]!)
+  storeMembers(call, argv.key(query.storeAt), stored)
 }
 
-/** The places within the shape, in the order and number that are wanted. */
-function find(value: ZSetValue, { center, extent, order, count, any }: Query): Found[] {
-  assert(center !== undefined && extent !== undefined, 'a search without a shape')
-  const found = within(value, { center, ...extent }, any ? count : Number.POSITIVE_INFINITY)
+const NOTHING_FOUND: Found = { members: [], scores: [], distances: [] }
+
+/** The indexes of the places that are wanted, in the order that is. */
+function inOrder({ distances }: Found, { order, count, any }: Query): Uint32Array {
   // The nearest are wanted when not all are.
   const direction = order ?? (count > 0 && !any ? 'asc' : undefined)
-  if (direction === 'asc') found.sort((a, b) => a.distance - b.distance)
-  if (direction === 'desc') found.sort((a, b) => b.distance - a.distance)
-  return count > 0 ? found.slice(0, count) : found
+  const sign = direction === 'desc' ? -1 : 1
+  const indexes =
+    direction === undefined
+      ? Uint32Array.from(distances, (_, i) => i)
+      : ascending(Float64Array.from(distances, (distance) => sign * distance))
+  return count > 0 ? indexes.subarray(0, count) : indexes
 }
 
-/** The first `most` places within a shape, as they come. */
-function within(value: ZSetValue, shape: Shape, most: number): Found[] {
-  const found: Found[] = []
+/** The places within the shape, as they come; no more than are asked for when any will do. */
+function find(value: ZSetValue, { center, extent, count, any }: Query): Found {
+  assert(center !== undefined && extent !== undefined, 'a search without a shape')
+  const shape: Shape = { center, ...extent }
+  const most = any ? count : Number.POSITIVE_INFINITY
+  const found: Found = { members: [], scores: [], distances: [] }
   for (const range of coveringRanges(shape)) {
     const { from, to } = ranksWithin(value, { from: cutAt(range.from), to: cutAt(range.to) })
     value.visit(from, to, false, (member, score) => {
-      if (found.length >= most) return
-      const point = decodePoint(score)
-      const distance = distanceWithin(shape, point)
-      if (distance !== undefined) found.push({ member, score, point, distance })
+      if (found.members.length >= most) return
+      const distance = distanceWithin(shape, decodePoint(score))
+      if (distance === undefined) return
+      found.members.push(member)
+      found.scores.push(score)
+      found.distances.push(distance)
     })
   }
   return found
@@ -213,15 +224,15 @@ function within(value: ZSetValue, shape: Shape, most: number): Found[] {
 /** The place before all members of a score. */
 const cutAt = (score: number): Cut => ({ score, tie: () => false })
 
-function replyFound({ reply }: Call, found: readonly Found[], query: Query): void {
+function replyFound({ reply }: Call, found: Found, order: Uint32Array, query: Query): void {
   const { withDistance, withHash, withPoint } = query
   const extras = Number(withDistance) + Number(withHash) + Number(withPoint)
-  reply.array(found.length)
-  for (const { member, score, point, distance } of found) {
+  reply.array(order.length)
+  for (const i of order) {
     if (extras > 0) reply.array(1 + extras)
-    putText(member, reply)
-    if (withDistance) replyDistance(reply, distance / query.unit)
-    if (withHash) reply.integer(Math.trunc(score))
-    if (withPoint) replyPoint(reply, point)
+    putText(found.members[i]!, reply)
+    if (withDistance) replyDistance(reply, found.distances[i]! / query.unit)
+    if (withHash) reply.integer(Math.trunc(found.scores[i]!))
+    if (withPoint) replyPoint(reply, decodePoint(found.scores[i]!))
   }
 }

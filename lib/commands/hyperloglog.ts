@@ -7,6 +7,7 @@ import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { type Command, family, firstKey } from './define.ts'
 import { KEY, KEYS } from './docs.ts'
+import { selfTest } from './hyperloglog-test.ts'
 
 const NOT_ONE = new ClientError('WRONGTYPE Key is not a valid HyperLogLog string value.')
 const CORRUPT = new ClientError('INVALIDOBJ Corrupted HLL object detected')
@@ -84,6 +85,19 @@ export const hyperloglogCommands = family(
       { name: 'sourcekey', type: 'key', keySpec: 1, multiple: true },
     ],
     run: pfMerge,
+  }),
+  hyperloglog({
+    name: 'pfselftest',
+    arity: 1,
+    flags: ['admin'],
+    summary: 'An internal command for testing HyperLogLog values',
+    complexity: 'N/A',
+    internal: true,
+    run({ reply }) {
+      const wrong = selfTest()
+      if (wrong !== undefined) throw new ClientError(`TESTFAILED ${wrong}`)
+      reply.ok()
+    },
   }),
 )
 

@@ -1,8 +1,9 @@
 /** EVAL and its kin, and the cache of scripts. */
 import { fail } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
-import type { Script } from '../script/cache.ts'
+import { NO_SCRIPT, type Script } from '../script/cache.ts'
 import type { Call } from '../server/call.ts'
+import { showToMonitors } from '../server/monitor.ts'
 import { type ArgumentDoc, type Command, type CommandFlag, countedKeys, family, type KeyPositions } from './define.ts'
 import { word } from './docs.ts'
 import { HELP_ROW, replyHelp } from './help.ts'
@@ -48,7 +49,11 @@ export function runner(row: {
     summary,
     complexity: `Depends on the ${kind} that is executed.`,
     arguments: documented(what),
-    run,
+    run(call, argv) {
+      // Monitors see it before what it does, even if that is nothing.
+      showToMonitors(call.server, call.client, call.entry, argv)
+      run(call, argv)
+    },
   }
 }
 
@@ -62,7 +67,7 @@ export const scriptingCommands = family(
     since: '2.6.0',
     summary: 'Execute a Lua script server side',
     readOnly: false,
-    run: (call, argv) => evaluate(call, argv, textOf(call, argv), false),
+    run: (call, argv) => evaluate(call, argv, textOf, false),
   }),
   runner({
     ...EVALSHA,
@@ -70,7 +75,7 @@ export const scriptingCommands = family(
     since: '2.6.0',
     summary: 'Execute a Lua script server side',
     readOnly: false,
-    run: (call, argv) => evaluate(call, argv, shaOf(call, argv), false),
+    run: (call, argv) => evaluateSha(call, argv, false),
   }),
   runner({
     ...EVAL,
@@ -78,7 +83,7 @@ export const scriptingCommands = family(
     since: '7.0.0',
     summary: 'Execute a read-only Lua script server side',
     readOnly: true,
-    run: (call, argv) => evaluate(call, argv, textOf(call, argv), true),
+    run: (call, argv) => evaluate(call, argv, textOf, true),
   }),
   runner({
     ...EVALSHA,
@@ -86,7 +91,7 @@ export const scriptingCommands = family(
     since: '7.0.0',
     summary: 'Execute a read-only Lua script server side',
     readOnly: true,
-    run: (call, argv) => evaluate(call, argv, shaOf(call, argv), true),
+    run: (call, argv) => evaluateSha(call, argv, true),
   }),
   {
     name: 'script',
@@ -176,11 +181,20 @@ export const scriptingCommands = family(
   },
 )
 
+/** Hexadecimal digits of a SHA1. */
+const SHA_LENGTH = 40
+
 const textOf = ({ server }: Call, argv: Argv): Script => server.scripting.cache.of(argv, 1)
 const shaOf = ({ server }: Call, argv: Argv): Script => server.scripting.cache.bySha(argv.word(1))
 
-function evaluate(call: Call, argv: Argv, script: Script, readOnly: boolean): void {
-  call.server.scripting.eval(call, argv, script, keyCount(argv), readOnly)
+function evaluate(call: Call, argv: Argv, find: typeof textOf, readOnly: boolean): void {
+  const count = keyCount(argv)
+  call.server.scripting.eval(call, argv, find(call, argv), count, readOnly)
+}
+
+function evaluateSha(call: Call, argv: Argv, readOnly: boolean): void {
+  if (argv.length(1) !== SHA_LENGTH) throw NO_SCRIPT
+  evaluate(call, argv, shaOf, readOnly)
 }
 
 /** Argument 2: how many of the words after it are keys. Throws NOT_INTEGER, or why that cannot be. */

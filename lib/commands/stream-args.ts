@@ -4,7 +4,7 @@ import type { StreamValue } from '../../store/types/stream.ts'
 import type { Group } from '../../store/types/stream-groups.ts'
 import {
   exact,
-  formatId,
+  ID_TEXT,
   MAX_ID,
   MIN_ID,
   nextId,
@@ -12,6 +12,7 @@ import {
   type StreamId,
   UINT64_MAX,
   type Uint64,
+  writeIdText,
 } from '../../store/types/stream-id.ts'
 import type { StreamEntry } from '../../store/types/stream-node.ts'
 import type { Key } from '../base/key.ts'
@@ -111,7 +112,7 @@ export function groupOf(value: StreamValue | undefined, argv: Argv): { value: St
   return { value, group }
 }
 
-export const replyId = (reply: Reply, id: StreamId): void => reply.text(formatId(id))
+export const replyId = (reply: Reply, id: StreamId): void => reply.bulkRange(ID_TEXT, writeIdText(id), ID_TEXT.length)
 
 /** A name kept as latin1 text. */
 export const replyName = (reply: Reply, name: string): void => reply.bulk(Buffer.from(name, 'latin1'))
@@ -124,15 +125,23 @@ export function replyEntry(reply: Reply, entry: StreamEntry): void {
   entry.put(reply)
 }
 
-export function replyEntries(reply: Reply, entries: readonly StreamEntry[]): void {
-  reply.array(entries.length)
-  for (const entry of entries) replyEntry(reply, entry)
+/** The first `most` of the entries, at least one. */
+export function replyEntries(reply: Reply, entries: Iterable<StreamEntry>, most = Number.POSITIVE_INFINITY): void {
+  const mark = reply.length
+  let count = 0
+  for (const entry of entries) {
+    replyEntry(reply, entry)
+    if (++count >= most) break
+  }
+  reply.arrayFrom(mark, count)
 }
 
 /** The first `most` of them. */
-export function take<T>(things: Iterable<T>, most: number): T[] {
-  const taken: T[] = []
-  if (most <= 0) return taken
-  for (const thing of things) if (taken.push(thing) >= most) break
-  return taken
+export function* take<T>(things: Iterable<T>, most: number): Generator<T> {
+  let left = most
+  if (left > 0)
+    for (const thing of things) {
+      yield thing
+      if (--left === 0) return
+    }
 }

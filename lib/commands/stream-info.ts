@@ -157,6 +157,11 @@ const CONSUMER_FIELDS: Fields<Consumer> = [
   ['name', (reply, { name }) => replyName(reply, name)],
   ['pending', (reply, { pending }) => reply.integer(pending.size)],
   ['idle', (reply, { seenAt }, { now }) => reply.integer(Math.max(0, now - seenAt))],
+  // Of Redis 7.2, as is active-time below; -1: never.
+  [
+    'inactive',
+    (reply, { activeAt }, { now }) => reply.integer(activeAt === undefined ? -1 : Math.max(0, now - activeAt)),
+  ],
 ]
 
 /** A stream, or a part of one, of whose lists `count` elements are shown. */
@@ -169,7 +174,7 @@ const FULL_FIELDS: Fields<Full> = [
   ...STREAM_FIELDS.map(
     ([name, put]) => [name, (reply: Reply, { value }: Full, call: Call) => put(reply, value, call)] as const,
   ),
-  ['entries', (reply, { value, count }) => replyEntries(reply, take(value.range(MIN_ID, MAX_ID), count))],
+  ['entries', (reply, { value, count }) => replyEntries(reply, value.range(MIN_ID, MAX_ID), count)],
   [
     'groups',
     (reply, full, call) =>
@@ -194,12 +199,13 @@ const FULL_GROUP_FIELDS: Fields<Full & { readonly group: Group }> = [
 const FULL_CONSUMER_FIELDS: Fields<{ readonly consumer: Consumer; readonly count: number }> = [
   ['name', (reply, { consumer }) => replyName(reply, consumer.name)],
   ['seen-time', (reply, { consumer }) => reply.integer(consumer.seenAt)],
+  ['active-time', (reply, { consumer }) => reply.integer(consumer.activeAt ?? -1)],
   ['pel-count', (reply, { consumer }) => reply.integer(consumer.pending.size)],
   ['pending', (reply, { consumer, count }) => replyPending(reply, consumer.pending, count, false)],
 ]
 
 function replyPending(reply: Reply, pending: Iterable<Pending>, count: number, named: boolean): void {
-  const shown = take(pending, count)
+  const shown = [...take(pending, count)]
   reply.array(shown.length)
   for (const { id, consumer, deliveredAt, deliveries } of shown) {
     reply.array(named ? 4 : 3)

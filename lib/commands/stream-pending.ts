@@ -196,6 +196,7 @@ function claim(call: Call, argv: Argv): void {
   const options = readClaimOptions(call, argv)
   // Replicas are told what was claimed, not the request.
   call.propagate()
+  group.askedBy(argv.text(3), call.now)
   const moved = compareIds(options.lastId, group.lastId) > 0
   if (moved) group.lastId = options.lastId
   const claimed: StreamEntry[] = []
@@ -259,6 +260,7 @@ function autoClaim(call: Call, argv: Argv): void {
   const key = argv.key(1)
   const { value, group } = groupOf(streamForWrite(db, key, true), argv)
   call.propagate()
+  group.askedBy(argv.text(3), call.now)
   const how: Claim = { idleMs, deliveredAt: call.now, deliveries: undefined, justId }
   const claimed: StreamEntry[] = []
   const deleted: Pending[] = []
@@ -306,7 +308,9 @@ const isIdle = ({ now }: Call, { deliveredAt }: Pending, { idleMs }: Claim): boo
 function takeOver(call: Call, argv: Argv, group: Group, entry: StreamEntry, how: Claim): StreamEntry {
   const name = argv.text(3)
   if (group.consumers.get(name) === undefined) call.db.changed(argv.key(1), 0, 'joined')
-  const pending = group.claim(entry.id, group.hearFrom(name, call.now))
+  const consumer = group.hearFrom(name, call.now)
+  consumer.activeAt = call.now
+  const pending = group.claim(entry.id, consumer)
   pending.deliveredAt = how.deliveredAt
   pending.deliveries = how.deliveries ?? pending.deliveries + (how.justId ? 0 : 1)
   tellClaim(call, argv.key(1), group, pending)

@@ -1,11 +1,12 @@
 /** XREAD and XREADGROUP: what came after an id, or what a group has not read yet, waiting for it if asked to. */
 import type { StreamValue } from '../../store/types/stream.ts'
 import type { Consumer, Group } from '../../store/types/stream-groups.ts'
-import { MAX_ID, MIN_ID, nextId, previousId, type StreamId } from '../../store/types/stream-id.ts'
+import { compareIds, MAX_ID, MIN_ID, nextId, previousId, type StreamId } from '../../store/types/stream-id.ts'
 import type { StreamEntry } from '../../store/types/stream-node.ts'
 import { type Key, keyOf } from '../base/key.ts'
 import { ClientError, fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
+import type { Reply } from '../resp/reply.ts'
 import type { Call } from '../server/call.ts'
 import { INT64_MAX, INT64_MIN, integerWithin, position } from './args.ts'
 import { type ArgumentDoc, family, type KeyPositions } from './define.ts'
@@ -117,14 +118,11 @@ interface Want {
 }
 
 /** An entry, or the id of one that was deleted since it was delivered. */
-interface Line {
-  readonly id: StreamId
-  readonly entry: StreamEntry | undefined
-}
+type Line = StreamEntry | { readonly deleted: StreamId }
 
 interface Found {
   readonly key: Buffer
-  readonly lines: readonly Line[]
+  readonly lines: Iterable<Line>
 }
 
 function read(call: Call, argv: Argv): void {
@@ -222,18 +220,21 @@ function look(call: Call, { key, after }: Want, { reader, count }: Options): Fou
   const value = reader === undefined ? readStream(call.db, at) : streamForWrite(call.db, at, true)
   const group = reader && value?.groups.get(reader.group)
   if (value === undefined) return undefined
-  let lines: readonly Line[] = []
   if (reader !== undefined && group !== undefined) {
     const turn: Turn = { call, key: at, value, group, reader, count }
     if (after !== 'new') return { key, lines: history(turn, after) }
-    lines = deliver(turn)
-  } else if (after !== 'new') lines = entriesAfter(value, after, count)
-  return lines.length === 0 ? undefined : { key, lines }
+    const lines = deliver(turn)
+    return lines.length === 0 ? undefined : { key, lines }
+  }
+  const { last } = value
+  if (after === 'new' || last === undefined || compareIds(last.id, after) <= 0) return undefined
+  return { key, lines: entriesAfter(value, after, count) }
 }
 
-function entriesAfter(value: StreamValue, after: StreamId, count: number): Line[] {
+/** One after the other, so that those of a long stream are never in memory at once. */
+function* entriesAfter(value: StreamValue, after: StreamId, count: number): Generator<StreamEntry> {
   const from = nextId(after)
-  return from === undefined ? [] : take(value.range(from, MAX_ID), count).map((entry) => ({ id: entry.id, entry }))
+  if (from !== undefined) yield* take(value.range(from, MAX_ID), count)
 }
 
 /** A consumer's turn to read one stream. */
@@ -247,10 +248,13 @@ interface Turn {
 }
 
 /** Delivers what the group has not read yet. */
-function deliver(turn: Turn): Line[] {
+function deliver(turn: Turn): readonly StreamEntry[] {
   const { call, key, value, group, reader, count } = turn
-  const lines = entriesAfter(value, group.lastId, count)
-  if (lines.length === 0) return lines
+  const lines = [...entriesAfter(value, group.lastId, count)]
+  if (lines.length === 0) {
+    group.askedBy(reader.consumer, call.now)
+    return lines
+  }
   const consumer = hearFrom(turn)
   for (const { id } of lines) {
     value.advance(group, id)
@@ -267,13 +271,13 @@ function history(turn: Turn, after: StreamId): Line[] {
   const { call, value, count } = turn
   const from = nextId(after)
   if (from === undefined) return []
-  return take(pending.from(from), count).map((one) => {
+  return Array.from(take(pending.from(from), count), (one) => {
     const entry = value.get(one.id)
     if (entry !== undefined) {
       one.deliveredAt = call.now
       one.deliveries++
     }
-    return { id: one.id, entry }
+    return entry ?? { deleted: one.id }
   })
 }
 
@@ -295,16 +299,21 @@ function replyFound({ reply }: Call, found: readonly Found[]): void {
   for (const { key, lines } of found) {
     if (!reply.resp3) reply.array(2)
     reply.bulk(key)
-    reply.array(lines.length)
-    for (const { id, entry } of lines) {
-      if (entry !== undefined) replyEntry(reply, entry)
-      else {
-        reply.array(2)
-        replyId(reply, id)
-        reply.nilArray()
-      }
+    const mark = reply.length
+    let count = 0
+    for (const line of lines) {
+      replyLine(reply, line)
+      count++
     }
+    reply.arrayFrom(mark, count)
   }
+}
+
+function replyLine(reply: Reply, line: Line): void {
+  if ('put' in line) return replyEntry(reply, line)
+  reply.array(2)
+  replyId(reply, line.deleted)
+  reply.nilArray()
 }
 
 const KEY_GONE = new ClientError('UNBLOCKED the stream key no longer exists')

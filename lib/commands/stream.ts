@@ -19,7 +19,6 @@ import {
   replyId,
   stream,
   streamForWrite,
-  take,
 } from './stream-args.ts'
 import { exactRequest, readTrim, TRIM, type TrimOption, type TrimWords, trimOption } from './stream-trim.ts'
 
@@ -244,7 +243,7 @@ function range({ db, reply }: Call, argv: Argv, direction: 1 | -1): void {
   const value = readStream(db, argv.key(1))
   if (value === undefined) reply.array(0)
   else if (count <= 0) reply.nilArray()
-  else replyEntries(reply, take(value.range(start, end, direction), count))
+  else replyEntries(reply, value.range(start, end, direction), count)
 }
 
 function trim(call: Call, argv: Argv): void {

@@ -1,8 +1,9 @@
 /** What the commands for sorted sets share: reading arguments, finding values, replying with members and scores. */
 import type { Database } from '../../store/keyspace.ts'
+import type { Members } from '../../store/types/members.ts'
 import { putText } from '../../store/types/names.ts'
 import type { Cut } from '../../store/types/ranked.ts'
-import { type Entry, ZSetValue } from '../../store/types/zset.ts'
+import { ZSetValue } from '../../store/types/zset.ts'
 import { formatDouble, parseDigits, parseDouble, readDouble } from '../base/double.ts'
 import type { Key } from '../base/key.ts'
 import { type ClientError, fail, NOT_FLOAT, WRONG_TYPE } from '../errors.ts'
@@ -37,11 +38,12 @@ export function membersRemoved({ db }: Call, key: Key, value: ZSetValue, count: 
   else db.changed(key, count)
 }
 
-/** Makes these members the sorted set at a key, which goes when there are none, and replies with their number. */
-export function storeMembers({ db, reply, server }: Call, key: Key, entries: readonly Entry[]): void {
-  if (entries.length === 0) db.remove(key)
-  else db.write(key, ZSetValue.from(entries, server.config.values), 0)
-  reply.integer(entries.length)
+/** Makes these scored members the sorted set at a key, which goes when there are none, and replies with their number. */
+export function storeMembers({ db, reply, server }: Call, key: Key, members: Members): void {
+  const { size } = members
+  if (size === 0) db.remove(key)
+  else db.write(key, ZSetValue.of(members, server.config.values), 0)
+  reply.integer(size)
 }
 
 /** A floating point number. Throws `error`. */

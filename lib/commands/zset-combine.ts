@@ -1,5 +1,8 @@
 /** Union, intersection and difference of sorted sets; sets count as sorted sets whose scores are all 1. */
+import { Members } from '../../store/types/members.ts'
+import { keyOfText } from '../../store/types/names.ts'
 import type { Visit } from '../../store/types/ranked.ts'
+import { ranking } from '../../store/types/ranking.ts'
 import type { Value } from '../../store/value.ts'
 import { fail, SYNTAX, WRONG_TYPE } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
@@ -219,54 +222,67 @@ const weighted = (input: Input, score: number): number => orZero(input.weight * 
 /** Small sets first: it saves work, and decides in which order scores add up, as on a real server. */
 const bySize = (inputs: readonly Input[]): readonly Input[] => inputs.toSorted((a, b) => a.size - b.size)
 
-const OPERATIONS: Readonly<Record<Operation, (request: Request) => Map<string, number>>> = {
+/** The members of the result, with their scores. */
+type Operate = (request: Request) => Members
+
+const OPERATIONS: Readonly<Record<Operation, Operate>> = {
   union({ inputs, aggregate }) {
-    const result = new Map<string, number>()
+    const result = new Members()
     for (const input of bySize(inputs))
       input.visit((member, score) => {
-        const other = result.get(member)
+        const key = keyOfText(member)
         const own = weighted(input, score)
-        result.set(member, other === undefined ? own : aggregate(other, own))
+        const place = result.find(key)
+        if (place < 0) result.addScored(key, own)
+        else result.setScore(place, aggregate(result.score(place), own))
       })
     return result
   },
-  inter({ inputs, aggregate, limit }) {
-    const result = new Map<string, number>()
-    const [smallest, ...others] = bySize(inputs)
-    smallest!.visit((member, score) => {
-      if (limit > 0 && result.size === limit) return
-      let total = weighted(smallest!, score)
-      for (const other of others) {
-        const found = other.score(member)
-        if (found === undefined) return
-        total = aggregate(total, other.weight * found)
-      }
-      result.set(member, total)
-    })
+  inter(request) {
+    const result = new Members()
+    intersect(request, (member, score) => result.addScored(keyOfText(member), score))
     return result
   },
   diff({ inputs: [first, ...others] }) {
-    const result = new Map<string, number>()
+    const result = new Members()
     first!.visit((member, score) => {
-      if (others.every((other) => other.score(member) === undefined)) result.set(member, score)
+      if (others.every((other) => other.score(member) === undefined)) result.addScored(keyOfText(member), score)
     })
     return result
   },
+}
+
+/** Visits what all sets have. */
+function intersect({ inputs, aggregate }: Request, visit: Visit): void {
+  const [smallest, ...others] = bySize(inputs)
+  smallest!.visit((member, score) => {
+    let total = weighted(smallest!, score)
+    for (const other of others) {
+      const found = other.score(member)
+      if (found === undefined) return
+      total = aggregate(total, other.weight * found)
+    }
+    visit(member, total)
+  })
 }
 
 function returnCombined(call: Call, argv: Argv, operation: Operation): void {
   const request = readRequest(call, argv, 1, operation, 'return')
-  const entries = [...OPERATIONS[operation](request)]
-  entries.sort(([m, s], [n, t]) => (s < t || (s === t && m < n) ? -1 : 1))
-  const put = openMembers(call.reply, entries.length, request.withScores ? 'withScores' : 'members')
-  for (const [member, score] of entries) put(member, score)
+  const members = OPERATIONS[operation](request)
+  const put = openMembers(call.reply, members.size, request.withScores ? 'withScores' : 'members')
+  for (const place of ranking(members)) put(members.text(place), members.score(place))
 }
 
 function storeCombined(call: Call, argv: Argv, operation: Operation): void {
-  const request = readRequest(call, argv, 2, operation, 'store')
-  storeMembers(call, argv.key(1), [...OPERATIONS[operation](request)])
+  storeMembers(call, argv.key(1), OPERATIONS[operation](readRequest(call, argv, 2, operation, 'store')))
 }
 
 function countIntersection(call: Call, argv: Argv): void {
-  call.reply.integer(OPERATIONS.inter(readRequest(call, argv, 1, 'inter', 'count')).size)
+  const request = readRequest(call, argv, 1, 'inter', 'count')
+  const most = request.limit === 0 ? Number.POSITIVE_INFINITY : request.limit
+  let count = 0
+  intersect(request, () => {
+    if (count < most) count++
+  })
+  call.reply.integer(count)
 }

@@ -1,4 +1,6 @@
 /** Ranges of sorted sets, by rank, by score or by the order of members: returned, counted, stored, removed. */
+import { Members } from '../../store/types/members.ts'
+import { keyOfText } from '../../store/types/names.ts'
 import type { ZSetValue } from '../../store/types/zset.ts'
 import { fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
@@ -327,7 +329,9 @@ function returnRange(call: Call, argv: Argv, decided: Decided): void {
 
 function storeRange(call: Call, argv: Argv): void {
   const { value, ranks } = findRange(call, argv, 2, {}, true)
-  storeMembers(call, argv.key(1), value?.entries(ranks.from, ranks.to) ?? [])
+  const members = new Members()
+  value?.visit(ranks.from, ranks.to, false, (member, score) => members.addScored(keyOfText(member), score))
+  storeMembers(call, argv.key(1), members)
 }
 
 function removeRange(call: Call, argv: Argv, by: By): void {

@@ -201,8 +201,8 @@ interface Additions {
 
 /** The scores of pairs that begin at argument `at`. */
 function readScores(argv: Argv, at: number): number[] {
-  const scores: number[] = []
-  for (let i = at; i < argv.count; i += 2) scores.push(double(argv, i))
+  const scores = [double(argv, at)]
+  for (let i = at + 2; i < argv.count; i += 2) scores.push(double(argv, i))
   return scores
 }
 
@@ -219,7 +219,8 @@ export function addMembers(call: Call, argv: Argv, { scores, membersAt, step }: 
   for (let i = 0; i < scores.length; i++) {
     const given = scores[i]!
     const member = argv.key(membersAt + i * step)
-    const old = value.score(member)
+    const spot = value.find(member)
+    const old = value.scoreAt(spot)
     const score = options.incr && old !== undefined ? old + given : given
     if (Number.isNaN(score)) throw NOT_A_NUMBER
     if (!isWanted(options, old, score)) continue
@@ -228,7 +229,7 @@ export function addMembers(call: Call, argv: Argv, { scores, membersAt, step }: 
       value.add(member, score, server.config.values)
       added++
     } else if (old !== score) {
-      value.change(member, old, score)
+      value.change(member, spot, score)
       updated++
     }
   }
@@ -271,12 +272,11 @@ function randomMembers(call: Call, argv: Argv): void {
   const value = readZSet(db, argv.key(1))
   if (value === undefined) return reply.array(0)
   const put = openMembers(reply, drawnOf(value.size, count), withScores ? 'withScores' : 'members')
-  for (const place of draw(server.random, value.size, count)) value.visit(place, place + 1, false, put)
+  for (const place of draw(server.random, value.size, count)) value.visitAt(place, put)
 }
 
 function randomMember({ db, reply, server }: Call, argv: Argv): void {
   const value = readZSet(db, argv.key(1))
   if (value === undefined) return reply.nil()
-  const place = server.random.below(value.size)
-  value.visit(place, place + 1, false, (member) => putText(member, reply))
+  value.visitAt(server.random.below(value.size), (member) => putText(member, reply))
 }

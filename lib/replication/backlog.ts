@@ -1,19 +1,26 @@
-/** The latest stretch of the stream, kept in memory: written once, in blocks that replicas' sockets share, dropped block by block. */
+/** The latest stretch of the stream, kept in memory in blocks that replicas' sockets share, dropped block by block. */
 import { assert } from '../base/assert.ts'
 
 const MIN_BLOCK = 4 * 1024
 const MAX_BLOCK = 64 * 1024
+/** Blocks kept to be written again, at most. */
+const MOST_SPARE = 16
 
 interface Block {
   readonly bytes: Buffer
   /** Position in the stream of the block's first byte. */
   readonly from: number
+  /** Somebody may have kept a view of it. */
+  isShared: boolean
 }
 
 export class Backlog {
   /** Bytes to keep at least (repl-backlog-size). Up to a block more is kept. */
   size: number
   #blocks: Block[] = []
+  /** The memory of blocks that were dropped. New memory for each would have the garbage collector at work all the time: with an
+   *  append-only file and nobody else to read, that was 0.2 of the 1.4 us of a SET. */
+  #spare: Buffer[] = []
   /** Positions count the bytes of the stream before them: [#start, #end) is kept. */
   #start: number
   #end: number
@@ -48,8 +55,15 @@ export class Backlog {
     }
   }
 
-  /** The bytes from a position to the end, as views that stay valid: blocks are never written twice. */
+  /** The bytes from a position to the end, as views that stay valid. */
   read(position: number): Buffer[] {
+    const parts = this.borrow(position)
+    for (let i = this.#indexOf(position); i < this.#blocks.length; i++) this.#blocks[i]!.isShared = true
+    return parts
+  }
+
+  /** As `read`, as views that are valid until the next `trim`. */
+  borrow(position: number): Buffer[] {
     assert(position >= this.#start && position <= this.#end, `backlog position ${position}`)
     const parts: Buffer[] = []
     for (let i = this.#indexOf(position); i < this.#blocks.length; i++) {
@@ -65,7 +79,9 @@ export class Backlog {
     let drop = 0
     while (drop + 1 < this.#blocks.length && this.#end - this.#blocks[drop + 1]!.from >= this.size) drop++
     if (drop === 0) return
-    this.#blocks.splice(0, drop)
+    this.#spare = []
+    for (const { bytes, isShared } of this.#blocks.splice(0, drop))
+      if (!isShared && this.#spare.length < MOST_SPARE) this.#spare.push(bytes)
     this.#start = this.#blocks[0]!.from
   }
 
@@ -74,7 +90,9 @@ export class Backlog {
     const last = this.#blocks.at(-1)
     if (last !== undefined && this.#end < last.from + last.bytes.length) return last
     const length = Math.max(MIN_BLOCK, Math.min(MAX_BLOCK, this.size >> 4))
-    const block = { bytes: Buffer.allocUnsafeSlow(length), from: this.#end }
+    const spare = this.#spare.pop()
+    const bytes = spare?.length === length ? spare : Buffer.allocUnsafeSlow(length)
+    const block = { bytes, from: this.#end, isShared: false }
     this.#blocks.push(block)
     return block
   }

@@ -53,10 +53,9 @@ export function loadBeside(keyspace: Keyspace): Loading {
     },
     commit() {
       keyspace.libraries = libraries
-      for (const db of keyspace.databases) db.swapWith(fresh.databases[db.index]!)
+      keyspace.exchangeWith(fresh)
       // What was there before: its memory goes back at once.
       fresh.flushAll()
-      keyspace.hooks.exchanged?.()
     },
   }
 }

@@ -53,6 +53,8 @@ export class PrimarySide {
   /** What clients said with REPLCONF; most of them go on to PSYNC. */
   readonly #facts = new WeakMap<ReplicaClient, ReplicaFacts>()
   readonly #replicas = new Map<ReplicaClient, AttachedReplica>()
+  /** Ends our reading of the stream. Without replicas we do not: what readers were given has to be kept for them. */
+  #leaveStream: (() => void) | undefined
   readonly #waiters = new Set<Waiter>()
   #acksWanted = false
   /** How much of the stream was on our own disk when the waiters were last looked at. */
@@ -68,9 +70,6 @@ export class PrimarySide {
 
   constructor(parts: PrimaryParts) {
     this.#parts = parts
-    parts.stream.subscribe((bytes) => {
-      for (const replica of this.#replicas.values()) replica.deliver(bytes)
-    })
   }
 
   /** The replicas, in the order they came. */
@@ -114,6 +113,10 @@ export class PrimarySide {
     const replica = this.#replicas.get(client)
     if (replica === undefined) return
     this.#replicas.delete(client)
+    if (this.#replicas.size === 0) {
+      this.#leaveStream?.()
+      this.#leaveStream = undefined
+    }
     this.#parts.log.notice(`Connection with replica ${replica.name} lost.`)
   }
 
@@ -131,6 +134,13 @@ export class PrimarySide {
     const replica = new AttachedReplica({ client, facts: this.factsOf(client), isOld, now, sent })
     client.replica = true
     return replica
+  }
+
+  #add(replica: AttachedReplica): void {
+    this.#replicas.set(replica.client, replica)
+    this.#leaveStream ??= this.#parts.stream.subscribe((bytes) => {
+      for (const one of this.#replicas.values()) one.deliver(bytes)
+    })
   }
 
   #whyNot(replid: string, next: number): string {
@@ -152,7 +162,7 @@ export class PrimarySide {
     )
     replica.send(line(replica.facts.psync2 ? `+CONTINUE ${stream.replid}` : '+CONTINUE'))
     replica.state = 'online'
-    this.#replicas.set(replica.client, replica)
+    this.#add(replica)
     replica.hold()
     if (missing === undefined) return void this.#resumeFromFile(replica, next - 1)
     replica.release()
@@ -181,7 +191,7 @@ export class PrimarySide {
     log.notice(`Full resync requested by replica ${replica.name}`)
     this.stats.full++
     this.#snapshotWanted = true
-    this.#replicas.set(replica.client, replica)
+    this.#add(replica)
     if (stream.hasBacklog) return
     stream.open(random.hex(40))
     log.notice(`Replication backlog created, my new replication IDs are '${stream.replid}' and '${stream.replid2}'`)

@@ -35,6 +35,8 @@ export interface ReplicaParts {
   readonly now: () => Millis
   /** Begins a data set beside the present one. */
   readonly load: () => Loading
+  /** Whether the data has to stay as it is for now: what the primary sends meanwhile is taken afterwards. */
+  readonly mustWait: () => boolean
   /** Carries out a command of the primary. */
   readonly apply: (argv: Argv, db: number) => void
   /** The history has another id now: our own replicas must ask for it. */
@@ -66,6 +68,8 @@ export class ReplicaSide {
   #target = { replid: '', offset: 0 }
   #transfer: Transfer | undefined
   #applier: Applier | undefined
+  /** What came while the data had to stay as it is. */
+  #waiting: Buffer[] = []
   /** An unfinished line of the handshake. */
   #line: Buffer = Buffer.alloc(0)
   /** The primary sent what we do not understand: what we have may not be what it thinks. */
@@ -123,8 +127,9 @@ export class ReplicaSide {
     else if (this.isUp) this.#acknowledge()
   }
 
-  /** The end of a turn: tells a primary that has asked what is on our disk by now. */
+  /** The end of a turn: takes what had to wait, and tells a primary that has asked what is on our disk by now. */
   endTurn(): void {
+    if (this.#waiting.length > 0 && !this.#parts.mustWait()) this.#receive(Buffer.concat(this.#waiting.splice(0)))
     if ((this.#parts.stream.keeper?.fsynced ?? -1) >= this.#fsyncAwaited && this.isUp) this.#acknowledge()
   }
 
@@ -168,6 +173,11 @@ export class ReplicaSide {
 
   #received(chunk: Buffer): void {
     this.#lastIoAt = this.#parts.now()
+    if (this.#parts.mustWait()) this.#waiting.push(chunk)
+    else this.#receive(chunk)
+  }
+
+  #receive(chunk: Buffer): void {
     const link = this.#link
     try {
       let rest: Buffer | undefined = chunk
@@ -205,6 +215,7 @@ export class ReplicaSide {
     this.#handshake = undefined
     this.#transfer = undefined
     this.#applier = undefined
+    this.#waiting = []
     this.#line = Buffer.alloc(0)
     this.#state = 'connect'
     link?.close()

@@ -27,6 +27,8 @@ export interface ReplicationServer {
   readonly stats: { replicationInputBytes: number; replicationOutputBytes: number }
   /** Calls Replication.flush after the event loop has been round. */
   readonly host: { requestEndTurn(): void }
+  /** A script is put aside: the data must stay as it is. */
+  readonly scripting: { readonly busy: boolean }
   /** Holds writes back while a replica takes over. */
   readonly pause: { pauseForFailover(until: Millis): void; resumeFailover(): void }
   /** Carries out a command of our primary, in a database; `argv` is borrowed. The reply goes nowhere. */
@@ -167,6 +169,7 @@ export class Replication {
         dial,
         now: this.#now,
         load: () => loadBeside(keyspace),
+        mustWait: () => server().scripting.busy,
         apply: (argv, db) => server().apply(argv, db),
         historyChanged: () => this.primary.disconnectAll(),
         handover: this.failover,

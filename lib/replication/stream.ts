@@ -33,7 +33,7 @@ export interface History {
 export interface StreamKeeper {
   /** With the bytes before this offset, the data set is on the disk for good; -1: it is not. */
   readonly fsynced: number
-  /** Bytes of a turn, in order; they stay unchanged. */
+  /** Bytes of a turn, in order; borrowed for the duration of the call. */
   append(parts: readonly Buffer[]): void
   /** The history goes on under other ids. */
   renamed(): void
@@ -161,7 +161,7 @@ export class ReplicationStream {
   }
 
   /** Adds a command that has nothing to do with any database: PING, REPLCONF GETACK. */
-  appendControl(parts: readonly string[]): void {
+  appendControl(parts: readonly (Buffer | string)[]): void {
     if (this.idle) return
     const bytes = encodeRequest(parts)
     this.#write(bytes, 0, bytes.length)
@@ -192,7 +192,7 @@ export class ReplicationStream {
     this.settle()
     const backlog = this.#backlog
     if (backlog === undefined || backlog.end === this.#flushed) return
-    const parts = backlog.read(this.#flushed)
+    const parts = this.#readers.size > 0 ? backlog.read(this.#flushed) : backlog.borrow(this.#flushed)
     this.#flushed = backlog.end
     this.keeper?.append(parts)
     for (const part of parts) for (const reader of this.#readers) reader(part)

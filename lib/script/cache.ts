@@ -24,7 +24,8 @@ export interface Script extends Runnable {
   reference: number
 }
 
-const NO_SCRIPT = new ClientError('NOSCRIPT No matching script. Please use EVAL.')
+/** The SHA1 of no script. */
+export const NO_SCRIPT = new ClientError('NOSCRIPT No matching script. Please use EVAL.')
 
 export class ScriptCache {
   readonly #interpreter: () => Interpreter

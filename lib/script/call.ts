@@ -1,5 +1,6 @@
 /** `redis.call` and `redis.pcall`: a command out of a script. The arguments are written as a request, the command runs like any other
  *  under a client of the scripts' own, and its reply becomes a Lua value. */
+import { assert } from '../base/assert.ts'
 import { formatDouble } from '../base/double.ts'
 import { keyIndexes } from '../commands/keys.ts'
 import type { CommandEntry } from '../commands/table.ts'
@@ -35,6 +36,8 @@ const WRONG_ARITY = 'Wrong number of args calling Redis command from script'
 const NOT_FROM_SCRIPT = 'This Redis command is not allowed from script'
 const READ_ONLY_SCRIPT = 'Write commands are not allowed from read-only scripts.'
 
+/** A script that names its keys waits until they are gone; this one has not, and cannot wait now. */
+const ON_ITS_WAY = 'Script attempted to access an undeclared key that is being migrated'
 const NOT_LOCAL = 'access a non local key in a cluster node'
 /** What a script is told where a client would be sent elsewhere, for reasons that are not the key's place. */
 const IN_A_SCRIPT: ReadonlyMap<ClientError, string> = new Map([
@@ -51,9 +54,9 @@ export class ScriptCalls {
   readonly #argv = new Argv()
   #buffer = Buffer.allocUnsafeSlow(CHUNK)
   #data = new DataView(this.#buffer.buffer)
-  #taken: Buffer | undefined
+  #taken: Buffer[] = []
   readonly #take = (bytes: Buffer): boolean => {
-    this.#taken = this.#taken === undefined ? bytes : Buffer.concat([this.#taken, bytes])
+    this.#taken.push(bytes)
     return true
   }
   /** Where the next request begins. What a write leaves behind stays: the stream borrows the request's bytes. */
@@ -119,11 +122,14 @@ export class ScriptCalls {
     const denied = server.refusedByOwner(run.client, entry) ?? server.acl.refusesScript(run.client, entry, this.#argv)
     if (denied !== undefined) return denied.text
     if (entry.isWrite) {
-      const error = refusedWrite(server, run)
+      if (run.readOnly) return `ERR ${READ_ONLY_SCRIPT}`
+      // What it has begun it may end: a write that fails for no reason of its own would leave half of it.
+      const error = run.wrote ? undefined : refusedWrite(server)
       if (error !== undefined) return error
     }
     // Nothing is evicted in the middle of a script: what is checked is whether memory was short when it began to write.
     if (!run.wrote && !run.allowOom && flags.includes('denyoom') && server.eviction.isShort) return OUT_OF_MEMORY.text
+    if (server.migrating.any && server.migrating.covers(entry, this.#argv)) return `TRYAGAIN ${ON_ITS_WAY}`
     return entry.command.keys === undefined ? undefined : this.#route(run, entry)
   }
 
@@ -157,10 +163,12 @@ export class ScriptCalls {
   }
 
   #takeReply(): Buffer {
-    this.#taken = undefined
     this.client.reply.take(this.#take)
-    if (this.#taken === undefined) throw new Error('a command did not answer')
-    return this.#taken
+    const parts = this.#taken
+    const [first] = parts
+    assert(first !== undefined, 'a command did not answer')
+    this.#taken = []
+    return parts.length === 1 ? first : Buffer.concat(parts)
   }
 
   /** Writes the words as a request; false when one is neither a string nor a number. */
@@ -256,9 +264,8 @@ function isNegativeNaN(value: number): boolean {
 export const isStale = ({ replication, config }: Server): boolean =>
   replication.isReplica && !replication.linkUp && !config.values.replicaServeStaleData
 
-/** Why a script may not write now. */
-function refusedWrite({ replication, persistence, config }: Server, run: Run): string | undefined {
-  if (run.readOnly) return `ERR ${READ_ONLY_SCRIPT}`
+/** Why nobody may begin to write now. */
+function refusedWrite({ replication, persistence, config }: Server): string | undefined {
   if (replication.isReplica && config.values.replicaReadOnly) return READ_ONLY.text
   if (persistence?.refusal !== undefined) return persistence.refusal.text
   const least = config.values.minReplicasToWrite

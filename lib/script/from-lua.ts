@@ -75,19 +75,16 @@ function replyTable(lua: Lua, L: Pointer, to: Target): void {
 /** The elements up to the first nil. */
 function replyArray(lua: Lua, L: Pointer, to: Target): void {
   const { api } = lua
+  const mark = to.reply.length
   let count = 0
   for (;;) {
     api.lua_rawgeti(L, -1, count + 1)
-    const ends = api.lua_type(L, -1) === NIL
-    api.lua_settop(L, -2)
-    if (ends) break
+    if (api.lua_type(L, -1) === NIL) break
+    replyValue(lua, L, to)
     count++
   }
-  to.reply.array(count)
-  for (let i = 1; i <= count; i++) {
-    api.lua_rawgeti(L, -1, i)
-    replyValue(lua, L, to)
-  }
+  api.lua_settop(L, -2)
+  to.reply.arrayFrom(mark, count)
 }
 
 interface Field {

@@ -1,4 +1,6 @@
 /** One run of a script or function: whose it is, what it may do, what it has done. */
+import type { CommandEntry } from '../commands/table.ts'
+import type { Argv } from '../resp/argv.ts'
 import type { Client } from '../server/client.ts'
 import type { World } from './interpreter.ts'
 import type { Place } from './lua.ts'
@@ -16,8 +18,10 @@ export interface Run {
   readonly world: World
   /** What the log and errors call it: the SHA1 of a script, or the name of a function. */
   readonly name: string
-  /** The words of the request, from when it is put aside on: for FUNCTION STATS. */
-  request: readonly Buffer[]
+  /** The command that began it. */
+  readonly entry: CommandEntry
+  /** The request, borrowed until the run is put aside. */
+  request: Argv
   /** Who is answered. */
   readonly client: Client
   /** It may only read: called by a `_RO` command, or flagged no-writes. */

@@ -6,7 +6,7 @@
 import type { Millis } from '../base/brand.ts'
 import { monotonicMicros } from '../base/clock.ts'
 import { ClientError, fail, MASTER_DOWN, NO_REPLICAS } from '../errors.ts'
-import type { Argv } from '../resp/argv.ts'
+import { type Argv, keepArgv } from '../resp/argv.ts'
 import type { Reply } from '../resp/reply.ts'
 import type { Call } from '../server/call.ts'
 import type { Client } from '../server/client.ts'
@@ -36,9 +36,6 @@ const BUSY_FUNCTION = new ClientError(
 )
 const UNKILLABLE = new ClientError(
   'UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.',
-)
-const UNKILLABLE_PRIMARY = new ClientError(
-  'UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be killed.',
 )
 const KILLED = 'ERR Script killed by user with SCRIPT KILL...'
 /** Lua cannot be left where it stands (see the prelude), and nobody could stop it: so the node does. */
@@ -115,7 +112,7 @@ export class Scripting {
   }
 
   /** The run that was put aside: name, request, milliseconds. For FUNCTION STATS. */
-  get running(): { readonly name: string; readonly request: readonly Buffer[]; readonly ms: number } | undefined {
+  get running(): { readonly name: string; readonly request: Argv; readonly ms: number } | undefined {
     const run = this.#run
     if (run === undefined || !this.busy) return undefined
     return { name: run.name, request: run.request, ms: Math.floor((monotonicMicros() - run.startedMicros) / 1000) }
@@ -126,7 +123,6 @@ export class Scripting {
     const run = this.#run
     if (run === undefined || !this.busy) throw NOT_BUSY
     if (run.world !== world) throw this.refusal
-    if (run.client.primary) throw UNKILLABLE_PRIMARY
     if (run.wrote) throw UNKILLABLE
     this.#interpreter?.abandon(run.world)
     this.#server.log.warning('Lua script killed by user with SCRIPT KILL.')
@@ -141,12 +137,14 @@ export class Scripting {
     const now = monotonicMicros()
     this.#sliceEnd = now + SLICE
     this.#patienceEnd = now + this.#patience
+    const server = this.#server
+    server.calls.enter(run.client, run.entry, run.request)
     const outcome = this.#interpreter.goOn(run.world)
-    if (outcome.type === 'aside') {
-      run.place = outcome.place
-      this.#server.host.requestEndTurn()
-    } else this.#finish(run, outcome)
-    this.#server.refreshClock()
+    if (outcome.type === 'aside') run.place = outcome.place
+    else this.#finish(run, outcome)
+    server.calls.leave()
+    server.host.requestEndTurn()
+    server.refreshClock()
   }
 
   /** A transaction whose command has put a script aside leaves what remains of it to be done after the script. */
@@ -159,7 +157,7 @@ export class Scripting {
   #start(call: Call, argv: Argv, what: Runnable, keyCount: number, ro: boolean): void {
     const { server, client } = call
     const interpreter = this.#ready()
-    const run = this.#admit(call, what, ro)
+    const run = this.#admit(call, argv, what, ro)
     // Its effects are replicated; it is not.
     call.propagate()
     this.#run = run
@@ -172,10 +170,12 @@ export class Scripting {
     const args = this.#pushCall(interpreter, L, what, argv, keyCount)
     const threshold = server.config.values.busyReplyThreshold * 1000
     this.#now = server.now
-    this.#sliceEnd = threshold === 0 ? Number.POSITIVE_INFINITY : run.startedMicros + threshold
+    // What our primary, or a file, says comes in order: nothing of it can wait for a script.
+    const isPatient = threshold === 0 || client.primary
+    this.#sliceEnd = isPatient ? Number.POSITIVE_INFINITY : run.startedMicros + threshold
     this.#patienceEnd = this.#sliceEnd + threshold
     const outcome = interpreter.start(what.world, args)
-    if (outcome.type === 'aside') return this.#putAside(run, outcome.place, argv)
+    if (outcome.type === 'aside') return this.#putAside(run, outcome.place)
     this.#conclude(run, lua, L, outcome)
     this.#run = undefined
     if (!interpreter.fit) this.#interpreter = undefined
@@ -204,7 +204,7 @@ export class Scripting {
   }
 
   /** May it run now? Throws ClientErrors, in redis-server's order. */
-  #admit({ server, client }: Call, { world, name, flags }: Runnable, ro: boolean): Run {
+  #admit({ server, client, entry }: Call, request: Argv, { world, name, flags }: Runnable, ro: boolean): Run {
     const { replication, persistence, config } = server
     const has = (flag: ScriptFlag): boolean => flags?.includes(flag) === true
     if (isStale(server)) {
@@ -226,7 +226,8 @@ export class Scripting {
     return {
       world,
       name,
-      request: [],
+      entry,
+      request,
       client,
       readOnly: ro || has('no-writes'),
       allowOom: has('allow-oom'),
@@ -242,10 +243,10 @@ export class Scripting {
   }
 
   /** The first slice is over: from now on the others are BUSY. The unit of effects stays open until the end of the script. */
-  #putAside(run: Run, place: Place | undefined, argv: Argv): void {
+  #putAside(run: Run, place: Place | undefined): void {
     const server = this.#server
     run.place = place
-    run.request = Array.from({ length: argv.count }, (_, i) => argv.own(i))
+    run.request = keepArgv(run.request)
     this.busy = true
     server.propagation.begin()
     server.block(run.client, { kind: 'script', timeoutAt: 0 as Millis, leave() {} })

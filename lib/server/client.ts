@@ -132,3 +132,28 @@ export const isUnix = (client: Client): boolean => client.address.endsWith(':0')
 /** On this machine: over loopback or the unix socket. */
 export const isLocal = (client: Client): boolean =>
   client.address.startsWith('127.') || client.address.startsWith('[::1]') || isUnix(client)
+
+/** A client without a connection; MONITOR shows the address. */
+export function internalClient(address: string, now: Millis): Client {
+  const wire: Wire = {
+    write: () => true,
+    buffered: 0,
+    whenWritten() {},
+    pause() {},
+    resume() {},
+    end() {},
+    destroy() {},
+  }
+  const client = new Client({
+    id: 0,
+    now,
+    address,
+    localAddress: '',
+    tls: false,
+    wire,
+    limits: { maxBulkLength: Number.MAX_SAFE_INTEGER, unauthenticated: false },
+  })
+  client.primary = true
+  client.authenticated = true
+  return client
+}

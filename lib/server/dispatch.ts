@@ -107,7 +107,7 @@ function handle(server: Server, client: Client, entry: CommandEntry | undefined,
   }
   if (client.replyMode !== 'on' && client.blocked === undefined) {
     muteReply(client, mark)
-    server.sendPushes()
+    server.calls.sendPushes()
   }
 }
 
@@ -144,9 +144,8 @@ function reject(server: Server, client: Client, entry: CommandEntry | undefined,
 
 /** Runs a command and does what follows from it. Also called for each command of a transaction. */
 export function execute(server: Server, client: Client, entry: CommandEntry, argv: Argv): void {
-  const { keyspace, propagation, stopwatch } = server
-  const frame = server.enterFrame(client, entry)
-  frame.argv = argv
+  const { calls, keyspace, propagation, stopwatch } = server
+  const frame = calls.enter(client, entry, argv)
   const dirtyBefore = keyspace.dirty
   const startedAt = stopwatch.begin(entry)
   propagation.begin()
@@ -163,10 +162,10 @@ export function execute(server: Server, client: Client, entry: CommandEntry, arg
   if (keyspace.dirty !== dirtyBefore) client.writeOffset = server.streamOffset()
   if (server.notifications.pending) server.notifications.tell(entry, argv)
   if (server.tracking.on) server.tracking.executed(client, entry, argv)
-  server.leaveFrame()
+  calls.leave()
   server.executed(client, entry, argv, failed)
   stopwatch.end(client, entry, argv, startedAt)
-  if (!server.busy) server.blockedKeys.serveReady()
+  if (!calls.busy) server.blockedKeys.serveReady()
 }
 
 /** Serves a client that was blocked, as a unit of its own: what `act` changes is replicated as it says, never as the request
@@ -178,9 +177,8 @@ export function serveBlocked(
   argv: Argv,
   act: (call: Call) => boolean,
 ): boolean {
-  const { keyspace, propagation, stopwatch } = server
-  const frame = server.enterFrame(client, entry)
-  frame.argv = argv
+  const { calls, keyspace, propagation, stopwatch } = server
+  const frame = calls.enter(client, entry, argv)
   const dirtyBefore = keyspace.dirty
   const startedAt = stopwatch.begin(entry)
   propagation.begin()
@@ -195,10 +193,10 @@ export function serveBlocked(
   propagation.end()
   if (keyspace.dirty !== dirtyBefore) client.writeOffset = server.streamOffset()
   if (server.notifications.pending) server.notifications.tell(entry, argv)
-  server.leaveFrame()
+  calls.leave()
   if (served && client.replyMode !== 'on') {
     muteReply(client, frame.mark)
-    server.sendPushes()
+    server.calls.sendPushes()
   }
   stopwatch.endServed(entry, startedAt)
   return served
@@ -211,53 +209,6 @@ function addRequest(server: Server, client: Client, argv: Argv): void {
   const parts: Buffer[] = []
   for (let i = 0; i < argv.count; i++) parts.push(argv.at(i))
   server.propagation.add(client.db, encodeRequest(parts))
-}
-
-/** A frame of the call stack: the object commands see as `call`. Reused: there are as many as calls are nested. */
-export class Frame implements Call {
-  readonly server: Server
-  client!: Client
-  entry!: CommandEntry
-  argv!: Argv
-  effects: Buffer[] | undefined
-  forced = false
-  /** Where this call's reply begins. */
-  mark = 0
-
-  constructor(server: Server) {
-    this.server = server
-  }
-
-  get db(): Call['db'] {
-    return this.server.keyspace.databases[this.client.db]!
-  }
-  get reply(): Call['reply'] {
-    return this.client.reply
-  }
-  get now(): Call['now'] {
-    return this.server.now
-  }
-
-  propagate(...commands: readonly (readonly (Buffer | string)[])[]): void {
-    this.effects ??= []
-    if (this.server.propagation.wanted) for (const command of commands) this.effects.push(encodeRequest(command))
-  }
-
-  forcePropagate(): void {
-    this.forced = true
-  }
-
-  /** Turns what a command threw into its reply. Only our own bugs are not ClientErrors: the client is told, the log gets
-   *  the stack, and the other clients are served on. */
-  failed(error: unknown): void {
-    this.reply.rewind(this.mark)
-    if (error instanceof ClientError) return this.server.replyError(this.client, error)
-    // A data set of which a part is missing must not be served, nor written over the whole one.
-    if (this.server.loading) throw error
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    this.server.log.warning(`Internal error in '${this.entry.fullName}': ${text}`)
-    this.server.replyError(this.client, fail(`internal error in '${this.entry.fullName}', see the server log`))
-  }
 }
 
 function check(server: Server, client: Client, entry: CommandEntry, argv: Argv): ClientError | undefined {

@@ -65,7 +65,9 @@ export class Eviction {
 
   /** Before a command: keys go if they have to. Returns the refusal of one that needs memory which is not there. */
   refuses(client: Client, entry: CommandEntry): ClientError | undefined {
-    if (this.#server.config.values.maxmemory === 0 || this.#evict() !== 'short') return undefined
+    const { config, scripting } = this.#server
+    // Nothing is evicted in the middle of a script.
+    if (config.values.maxmemory === 0 || scripting.busy || this.#evict() !== 'short') return undefined
     const { multi } = client
     // What is queued takes memory, whatever it does.
     if (multi !== undefined && !ENDS_TRANSACTION.has(entry.fullName)) return OUT_OF_MEMORY
@@ -76,7 +78,7 @@ export class Eviction {
 
   /** At the end of a turn: goes on with what there was no time for. */
   goOn(): void {
-    if (this.#behind) this.#evict()
+    if (this.#behind && !this.#server.scripting.busy) this.#evict()
   }
 
   #follow({ maxmemoryPolicy }: ConfigValues): undefined {
@@ -112,12 +114,19 @@ export class Eviction {
 
   #run(): Outcome {
     const { config, loading, pause, replication } = this.#server
-    const { maxmemory, maxmemoryPolicy, maxmemorySamples, maxmemoryEvictionTenacity, replicaIgnoreMaxmemory } =
-      config.values
+    const { maxmemory, maxmemoryEvictionTenacity, replicaIgnoreMaxmemory } = config.values
     if (maxmemory === 0 || this.used <= maxmemory) return 'enough'
     // What has to stand still, or follows a primary that judges for it, is not short of memory.
     if (loading || pause.mode !== undefined || (replication.isReplica && replicaIgnoreMaxmemory)) return 'enough'
-    const deadline = monotonicMicros() + budgetMicros(maxmemoryEvictionTenacity)
+    const begun = monotonicMicros()
+    const outcome = this.#makeRoom(begun + budgetMicros(maxmemoryEvictionTenacity))
+    this.#server.latency.note('eviction-cycle', monotonicMicros() - begun)
+    return outcome
+  }
+
+  /** Lets keys go until there is room, none may go, or the clock says so. */
+  #makeRoom(deadline: number): Outcome {
+    const { maxmemory, maxmemoryPolicy, maxmemorySamples } = this.#server.config.values
     for (let evicted = 1; this.used > maxmemory; evicted++) {
       if (!this.#evictor.evict(maxmemoryPolicy, maxmemorySamples)) return 'short'
       if (evicted % BETWEEN_LOOKS === 0 && monotonicMicros() > deadline) return 'behind'

@@ -33,6 +33,6 @@ export function sleepHard(ms: number): void {
 }
 
 /** Ends the process without any clean-up: nothing is flushed, nobody is told. */
-export function crash(): void {
-  process.kill(process.pid, 'SIGSEGV')
+export function crash(signal: 'SIGSEGV' | 'SIGABRT'): void {
+  process.kill(process.pid, signal)
 }

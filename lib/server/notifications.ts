@@ -33,7 +33,7 @@ export class Notifications {
     const { pubsub } = this.#server
     if (pubsub.size('channel') + pubsub.size('pattern') === 0) return
     const touched: Touched = { db, name: key.own(), what }
-    if (this.#server.busy) this.#touched.push(touched)
+    if (this.#server.calls.busy) this.#touched.push(touched)
     else eventsOf(touched, undefined, this.#raise)
   }
 

@@ -141,7 +141,7 @@ function send(
     const { reply } = client
     const version = reply.resp3 ? 1 : 0
     encoded[version] ??= encodeMessage(reply.resp3, parts)
-    server.push(client, encoded[version])
+    server.calls.push(client, encoded[version])
   }
   return clients.size
 }

@@ -12,19 +12,20 @@ import { KeyLocks } from '../migrate/locks.ts'
 import type { Persistence } from '../persistence.ts'
 import type { Replication } from '../replication/role.ts'
 import type { Argv } from '../resp/argv.ts'
-import { encodeRequest, keepArgv } from '../resp/argv.ts'
+import { encodeRequest } from '../resp/argv.ts'
 import { Scripting } from '../script/scripting.ts'
 import { Acl } from './acl.ts'
 import { BlockedKeys } from './blocked-keys.ts'
-import { type Blocked, Client, isLocal, type Wire } from './client.ts'
+import { CallStack } from './call-stack.ts'
+import { type Blocked, Client, internalClient, isLocal, type Wire } from './client.ts'
 import { evictClients } from './client-eviction.ts'
 import type { ClusterDoor } from './cluster-door.ts'
-import { execute, Frame, muteReply, serve } from './dispatch.ts'
+import { execute, muteReply, serve } from './dispatch.ts'
 import { Eviction } from './eviction.ts'
 import { LatencyMonitor } from './latency.ts'
 import { feedMonitors } from './monitor.ts'
 import { Notifications } from './notifications.ts'
-import { overLimit } from './output-limits.ts'
+import { isTooLong, overLimit } from './output-limits.ts'
 import { Pause } from './pause.ts'
 import { Propagation } from './propagate.ts'
 import { PubSub } from './pubsub.ts'
@@ -72,6 +73,7 @@ export class Server {
   readonly slowlog = new Slowlog()
   readonly latency = new LatencyMonitor(this)
   readonly acl: Acl
+  readonly calls = new CallStack(this)
   readonly stopwatch = new Stopwatch(this)
   readonly monitors = new Set<Client>()
   readonly watches = new Watches()
@@ -98,18 +100,12 @@ export class Server {
   /** DEBUG SET-ACTIVE-EXPIRE. */
   activeExpire = true
   #nextClientId = 1
-  readonly #frames: Frame[] = []
   /** As whom the primary's commands run. */
   readonly #primaryClient: Client
-  #depth = 0
-  /** Messages for the client that is being served, until its reply is complete. */
-  #pushes: { readonly client: Client; readonly message: Buffer }[] = []
   #flushing: Client[] = []
   /** Clients whose wait has a deadline. */
   readonly #timed = new Set<Client>()
   #resumed: Client[] = []
-  /** Commands of our primary that came while a script was put aside. */
-  readonly #postponed: { readonly argv: Argv; readonly db: number }[] = []
 
   constructor(parts: ServerParts) {
     this.config = parts.config
@@ -121,9 +117,9 @@ export class Server {
     this.runId = this.random.hex(40)
     this.acl = new Acl(this)
     this.eviction = new Eviction(this)
-    this.scripting = new Scripting(this, internalClient())
+    this.scripting = new Scripting(this, internalClient('lua', this.now))
     this.propagation = new Propagation(parts.replication.sink)
-    this.#primaryClient = internalClient()
+    this.#primaryClient = internalClient('', this.now)
     this.notifications.configure(this.config.values.notifyKeyspaceEvents)
     this.config.onChange(['notify-keyspace-events'], ({ notifyKeyspaceEvents }) => {
       this.notifications.configure(notifyKeyspaceEvents)
@@ -160,6 +156,7 @@ export class Server {
       wire,
       limits: { maxBulkLength: values.protoMaxBulkLen, unauthenticated: false },
     })
+    client.reply.isTooLong = (bytes) => isTooLong(this, client, bytes)
     this.acl.welcome(client)
     this.clients.set(client.id, client)
     this.stats.connections++
@@ -182,9 +179,8 @@ export class Server {
   /** Carries out a command of our primary's stream. Nobody is answered; nothing is judged by deadlines, because the
    *  primary has judged already and will say DEL. */
   apply(argv: Argv, db: number): void {
-    // Nothing may change in the middle of a script.
-    if (this.scripting.busy) return void this.#postponed.push({ argv: keepArgv(argv), db })
-    this.refreshClock()
+    // Who loads has read it once for all: that is a tenth of a start.
+    if (!this.loading) this.refreshClock()
     this.keyspace.expiry = 'ignore'
     this.stopwatch.start()
     const client = this.#primaryClient
@@ -194,7 +190,7 @@ export class Server {
     else this.log.warning(`Our primary sent the unknown command '${argv.text(0)}': it was skipped`)
     client.reply.rewind(0)
     client.multi = undefined
-    this.refreshClock()
+    if (!this.loading) this.refreshClock()
     this.host.requestEndTurn()
   }
 
@@ -295,8 +291,6 @@ export class Server {
     }
     this.tracking.endTurn()
     if (this.scripting.busy) this.scripting.goOn()
-    if (this.#postponed.length > 0 && !this.scripting.busy)
-      for (const { argv, db } of this.#postponed.splice(0)) this.apply(argv, db)
     this.cluster?.endTurn()
     this.replication.flush()
     this.persistence?.endTurn()
@@ -316,20 +310,17 @@ export class Server {
   #flush(client: Client): void {
     client.flushQueued = false
     if (client.closed) return
+    if (overLimit(this, client)) return this.disconnect(client)
     const { wire, reply } = client
     this.stats.outputBytes += reply.length
     if (reply.length > 0) this.stats.writes++
     reply.take((bytes) => wire.write(bytes))
-    if (client.closing) {
-      wire.end()
-      return
-    }
-    if (overLimit(this, client)) this.disconnect(client)
+    if (client.closing) wire.end()
   }
 
   /** Ends a connection that has lost its rights. The one that is being served is told its reply first. */
   cutOff(client: Client): void {
-    if (client === this.current) client.closing = true
+    if (client === this.calls.current) client.closing = true
     else this.disconnect(client)
   }
 
@@ -361,68 +352,6 @@ export class Server {
   /** Offset after what was propagated so far. */
   streamOffset(): Offset {
     return this.replication.offset
-  }
-
-  enterFrame(client: Client, entry: CommandEntry): Frame {
-    let frame = this.#frames[this.#depth]
-    if (frame === undefined) {
-      frame = new Frame(this)
-      this.#frames.push(frame)
-    }
-    this.#depth++
-    frame.client = client
-    frame.entry = entry
-    frame.effects = undefined
-    frame.forced = false
-    frame.mark = client.reply.length
-    return frame
-  }
-
-  leaveFrame(): void {
-    this.#depth--
-    if (this.#depth === 0 && this.#pushes.length > 0 && this.#frames[0]!.client.replyMode === 'on') this.sendPushes()
-  }
-
-  /** Writes a message to a client. One for the client whose own reply is being put together, or will be taken back, waits. */
-  push(client: Client, message: Buffer): void {
-    if (this.#depth > 1 || client.replyMode !== 'on') return this.pushAfterReply(client, message)
-    client.reply.raw(message)
-    this.flushLater(client)
-  }
-
-  /** As `push`, from within a command that has not replied yet. */
-  pushAfterReply(client: Client, message: Buffer): void {
-    if (this.current === client) this.#pushes.push({ client, message })
-    else client.reply.raw(message)
-    this.flushLater(client)
-  }
-
-  /** The reply is complete, or was taken back: what had to wait for that follows. */
-  sendPushes(): void {
-    for (const { client, message } of this.#pushes) client.reply.raw(message)
-    this.#pushes = []
-  }
-
-  /** The client that is being served: the one that sent the request, whatever that leads to. */
-  get current(): Client | undefined {
-    return this.#depth === 0 ? undefined : this.#frames[0]!.client
-  }
-
-  /** The request of a client that is being served, the innermost one of a transaction. */
-  requestOf(client: Client): Frame {
-    let depth = this.#depth - 1
-    while (depth > 0 && this.#frames[depth]!.client !== client) depth--
-    return this.#frames[depth]!
-  }
-
-  /** A command is being carried out by another one: a transaction or a script. */
-  get nested(): boolean {
-    return this.#depth > 1
-  }
-
-  /** A command is being carried out. */
-  get busy(): boolean {
-    return this.#depth > 0
   }
 
   /** After every command: statistics, monitors. */
@@ -461,28 +390,3 @@ const PROTECTED: ReadonlyMap<string, 'DEBUG' | 'MODULE'> = new Map([
 ])
 
 const ENDED_BY_DEMOTION: ReadonlySet<Blocked['kind']> = new Set(['wait', 'key'])
-
-/** A client without a connection. */
-function internalClient(): Client {
-  const wire: Wire = {
-    write: () => true,
-    buffered: 0,
-    whenWritten() {},
-    pause() {},
-    resume() {},
-    end() {},
-    destroy() {},
-  }
-  const client = new Client({
-    id: 0,
-    now: wallClock(),
-    address: '',
-    localAddress: '',
-    tls: false,
-    wire,
-    limits: { maxBulkLength: Number.MAX_SAFE_INTEGER, unauthenticated: false },
-  })
-  client.primary = true
-  client.authenticated = true
-  return client
-}

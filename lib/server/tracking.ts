@@ -26,7 +26,8 @@ export interface Tracking {
   caching: boolean
 }
 
-/** Who listens to a prefix, and the keys that changed in this turn, each with the client that changed it last. */
+/** Who listens to a prefix, and the keys that changed in this turn, each with the client all of whose own doing it was: undefined where
+ *  that is nobody. What a script does is not its client's own. */
 interface Prefix {
   readonly clients: Set<Client>
   readonly changed: Map<string, Client | undefined>
@@ -100,17 +101,17 @@ export class TrackingTable {
    *  are that it was given. */
   executed(by: Client, entry: CommandEntry, argv: Argv): void {
     const server = this.#server
-    const client = server.current
+    const client = server.calls.current
     const mode = client?.tracking
     if (client === undefined || mode === undefined) return
-    const request = by === client ? { entry, argv } : server.requestOf(client)
+    const request = by === client ? { entry, argv } : server.calls.requestOf(client)
     // With OPTIN only what CACHING asked for, with OPTOUT all but that.
     if (entry.isReadonly && !SCRIPTS.has(entry.fullName) && !mode.bcast && mode.optin === mode.caching) {
       const count = request.entry.command.keys?.channels === true ? 0 : keyIndexes(request.entry, request.argv, scratch)
       for (let i = 0; i < count; i++) this.#remember(request.argv.text(scratch[i]!), client.id)
     }
     // CLIENT CACHING is for one command, or one transaction.
-    if (!server.nested && client.multi === undefined && entry.parent?.fullName !== 'client') mode.caching = false
+    if (!server.calls.nested && client.multi === undefined && entry.parent?.fullName !== 'client') mode.caching = false
   }
 
   #remember(name: string, id: number): void {
@@ -131,10 +132,11 @@ export class TrackingTable {
   touched(key: Key, what: Touch): void {
     if (what === 'replaced') return
     const name = key.text()
+    const { actor } = this.#server.calls
     for (const [text, prefix] of this.#prefixes)
       if (name.startsWith(text)) {
-        prefix.changed.delete(name)
-        prefix.changed.set(name, this.#server.current)
+        const isOthersToo = prefix.changed.has(name) && prefix.changed.get(name) !== actor
+        prefix.changed.set(name, isOthersToo ? undefined : actor)
         this.#somethingChanged = true
       }
     this.#invalidate(name)
@@ -150,7 +152,7 @@ export class TrackingTable {
       const client = this.#server.clients.get(id)
       const mode = client?.tracking
       if (client === undefined || mode === undefined || mode.bcast) continue
-      if (!mode.noloop || client !== this.#server.current) this.#tell(client, mode, [name])
+      if (!mode.noloop || client !== this.#server.calls.current) this.#tell(client, mode, [name])
     }
   }
 
@@ -189,6 +191,6 @@ export class TrackingTable {
   }
 
   #push(to: Client, parts: Parameters<typeof encodeMessage>[1]): void {
-    this.#server.pushAfterReply(to, encodeMessage(to.reply.resp3, parts))
+    this.#server.calls.pushAfterReply(to, encodeMessage(to.reply.resp3, parts))
   }
 }

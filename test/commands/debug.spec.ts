@@ -43,6 +43,21 @@ describeBeside('DEBUG', () => {
       'DEBUG QUICKLIST-PACKED-THRESHOLD 0',
       'DEBUG QUICKLIST-PACKED-THRESHOLD x',
       'DEBUG QUICKLIST-PACKED-THRESHOLD 5gb',
+      'DEBUG SDSLEN n',
+      'SET n 12',
+      'DEBUG SDSLEN n',
+      'DEBUG SDSLEN nope',
+      'DEBUG SDSLEN',
+      'DEBUG HTSTATS-KEY h',
+      'DEBUG HTSTATS-KEY s',
+      'DEBUG HTSTATS-KEY nope',
+      'RPUSH l a',
+      'DEBUG QUICKLIST l',
+      'DEBUG QUICKLIST l 1',
+      'DEBUG QUICKLIST s',
+      'DEBUG QUICKLIST nope',
+      'DEBUG REPLICATE',
+      'DEBUG REPLICATE PING',
       'DEBUG REPLYBUFFER RESIZING 0',
       'DEBUG REPLYBUFFER PEAK-RESET-TIME never',
       'DEBUG REPLYBUFFER foo',
@@ -57,6 +72,26 @@ describeBeside('DEBUG', () => {
     one.call('DEBUG', 'CHANGE-REPL-ID')
     assert.notEqual(idOf(), before)
     assert.match(one.outcome('INFO', 'replication'), /master_replid2:0{40}/)
+  })
+
+  it('tells how long a string is, and how far it may grow', () =>
+    beside.session(['SET s abc', 'DEBUG SDSLEN s', 'APPEND s def', 'DEBUG SDSLEN s'], {
+      mask: [[/(zmalloc|val_sds_avail): ?\d+/g, '$1:?']],
+    }))
+
+  it('tells how large the table of a value is', () => {
+    const one = new InProcess({ 'hash-max-listpack-entries': '1' }).connect()
+    one.call('HSET', 'h', 'a', '1', 'b', '2')
+    assert.match(one.outcome('DEBUG', 'HTSTATS-KEY', 'h'), /^Hash table 0 stats [^[]*elements: 2\n$/)
+  })
+
+  it('tells replicas what it is told to, and does nothing of it', () => {
+    const ours = new InProcess()
+    const one = ours.connect()
+    const replicated = ours.replicated()
+    one.call('DEBUG', 'REPLICATE', 'SET', 'k', 'v')
+    assert.equal(one.outcome('GET', 'k'), 'null')
+    assert.deepEqual(replicated(), ['SET k v'])
   })
 
   it('tells how large a database is, and whether a pattern matches', () => {

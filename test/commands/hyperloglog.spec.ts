@@ -45,6 +45,8 @@ describeBeside('HyperLogLog', function () {
     assert.equal(new Set(['', 'a', 'abcdefg', 'abcdefgh', 'abcdefghi'].map(hash)).size, 5)
   })
 
+  it('tries itself out', () => pair.compare([['PFSELFTEST'], ['PFSELFTEST', 'x']]))
+
   it('answers and stores what redis-server does', () =>
     fc.assert(
       fc.asyncProperty(

@@ -4,6 +4,8 @@ import fc from 'fast-check'
 import type { Millis } from '../../lib/base/brand.ts'
 import { Histogram } from '../../lib/base/histogram.ts'
 import { sparkline } from '../../lib/server/sparkline.ts'
+import { disk } from '../../store/disk.ts'
+import { newFolder, removeFolders } from '../store/disks.ts'
 import { Beside } from '../support/beside-redis.ts'
 import { ask } from '../support/client.ts'
 import { InProcess } from '../support/inprocess.ts'
@@ -119,6 +121,25 @@ describeBeside('LATENCY', () => {
           ],
         },
       ))
+
+  it('tells of the file and of eviction, by the names of a real server', async () => {
+    const conf = { dir: newFolder(), appendonly: 'yes', appendfsync: 'always', 'latency-monitor-threshold': '1' }
+    const ours = new InProcess(conf, disk)
+    const { latency, persistence, config } = ours.server
+    await persistence?.open()
+    const seen: string[] = []
+    latency.note = (event) => void (event.endsWith('command') || seen.push(event))
+    const one = ours.connect()
+    one.call('SET', 'k', 'v'.repeat(1000))
+    config.set([
+      ['maxmemory', '100'],
+      ['maxmemory-policy', 'allkeys-random'],
+    ])
+    one.call('DBSIZE')
+    assert.deepEqual(new Set(seen), new Set(['aof-write-alone', 'aof-write', 'aof-fsync-always', 'eviction-cycle']))
+    await persistence?.close()
+    removeFolders()
+  })
 
   it('keeps the worst of each second, and so many seconds', () => {
     const ours = new InProcess({ 'latency-monitor-threshold': '1' })

@@ -1,6 +1,8 @@
 /** The server as a whole: INFO, databases, SLOWLOG, MONITOR, MEMORY, LATENCY, ACL, SHUTDOWN. */
 import assert from 'node:assert/strict'
+import { argvOf } from '../../lib/resp/argv.ts'
 import { enforceLimits } from '../../lib/server/output-limits.ts'
+import { FakePrimary } from '../replication/parts.ts'
 import { Beside } from '../support/beside-redis.ts'
 import { ask, fields } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
@@ -252,6 +254,71 @@ describeBeside('MONITOR', () => {
       { mask },
     ))
 
+  it('shows a script, and after it what the script calls, as from lua', () =>
+    beside.session(
+      [
+        'm> MONITOR',
+        'SELECT 2',
+        ['EVAL', "redis.call('SET', KEYS[1], '1') return redis.call('get', KEYS[1])", '1', 'x'],
+        ['EVAL_RO', "return redis.pcall('lpush', KEYS[1], '1')", '1', 'x'],
+        ['EVAL', "return redis.pcall('lpush', KEYS[1], '1')", '1', 'x'],
+        [
+          'EVAL',
+          "redis.pcall('nosuch') redis.pcall('config', 'get', 'port') redis.call('select', '3') redis.call('get', 'q')",
+          '0',
+        ],
+        'EVAL syntax error',
+        ['EVAL', 'return 1', '1'],
+        ['EVALSHA', '0'.repeat(40), '1', 'x'],
+        [
+          'FUNCTION',
+          'LOAD',
+          'REPLACE',
+          "#!lua name=l\nredis.register_function('f', function(k) return redis.call('get', k[1]) end)",
+        ],
+        'FCALL f 1 x',
+        'FCALL_RO f 1 x',
+        'FCALL nosuch 0',
+        'MULTI',
+        'SET t 1',
+        ['EVAL', "return redis.call('incr', 't')", '0'],
+        'LPUSH t 1',
+        'EXEC',
+        'FUNCTION FLUSH',
+      ],
+      { mask },
+    ))
+
+  it('shows no secret', () =>
+    beside.session(
+      [
+        'm> MONITOR',
+        'AUTH wrong',
+        'AUTH default wrong',
+        'ACL SETUSER bob on >x ~* +@all',
+        'AUTH bob x',
+        'AUTH bob y',
+        'HELLO 2 AUTH bob x SETNAME me',
+        'MIGRATE 127.0.0.1 1 nokey 0 10 AUTH pw',
+        'MIGRATE 127.0.0.1 1 nokey 0 10 AUTH2 bob pw',
+        'AUTH default x',
+        'ACL DELUSER bob',
+      ],
+      { mask: [...mask, [/\*14\r\n\$6\r\nserver.*$/s, '<hello>']] },
+    ))
+
+  it('shows a unix socket, and the primary whose stream it is', () => {
+    const ours = new InProcess({}, undefined, new FakePrimary().dial)
+    const monitor = ours.connect()
+    monitor.call('MONITOR')
+    ours.connect('/tmp/rookery.sock:0').call('GET', 'x')
+    assert.match(monitor.taken().toString(), /^\+[\d.]+ \[0 unix:\/tmp\/rookery.sock\] "GET" "x"\r\n$/)
+    ours.server.replication.follow({ host: '10.0.0.1', port: 7001 })
+    ours.server.apply(argvOf(['SET', 'k', 'v']), 3)
+    ours.settle()
+    assert.match(monitor.taken().toString(), /^\+[\d.]+ \[3 10.0.0.1:7001\] "SET" "k" "v"\r\n$/)
+  })
+
   it('is answered once', () => beside.session(['m> MONITOR', 'm> PING', 'm> RESET', 'm> PING', 'SET a 1'], { mask }))
 })
 
@@ -383,7 +450,7 @@ describe('client-output-buffer-limit', () => {
     ours.server.config.set([['client-output-buffer-limit', 'pubsub 1000 0 0']])
     const slow = ours.connect()
     slow.call('SUBSCRIBE', 'c')
-    Object.assign(slow.client.wire, { buffered: 999 })
+    Object.assign(slow.client.wire, { buffered: 900 })
     const one = ours.connect()
     one.call('PUBLISH', 'c', 'm')
     assert.ok(!slow.closed)

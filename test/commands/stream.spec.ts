@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { argvOf } from '../../lib/resp/argv.ts'
+import { sleepHard } from '../../lib/server/machine.ts'
 import { Differential, type Request, requests, type Slot } from '../support/differential.ts'
 import { InProcess, type Wired } from '../support/inprocess.ts'
 import { stopEverything } from '../support/process.ts'
@@ -235,6 +236,38 @@ describeBeside('stream commands answer like redis-server 7.0', function () {
       }),
       { numRuns: 60 },
     ))
+
+  it('tells since when a consumer has asked for nothing, and since when it has got nothing, as of Redis 7.2', () => {
+    const ours = new InProcess()
+    const client = ours.connect()
+    const times = (): readonly unknown[] => {
+      const [[, , , , , idle, , inactive]] = client.call('XINFO', 'CONSUMERS', 's', 'g') as readonly Value[][] as [
+        Value[],
+      ]
+      const full = JSON.stringify(client.call('XINFO', 'STREAM', 's', 'FULL'))
+      return [
+        Number(idle) >= 30,
+        Number(inactive) >= 30 || inactive,
+        Number(/"active-time",(-?\d+)/.exec(full)![1]) > 0,
+      ]
+    }
+    client.call('XGROUP', 'CREATE', 's', 'g', '$', 'MKSTREAM')
+    client.call('XGROUP', 'CREATECONSUMER', 's', 'g', 'c')
+    const read = ['XREADGROUP', 'GROUP', 'g', 'c', 'STREAMS', 's', '>']
+    assert.deepEqual(times(), [false, -1, false])
+    client.call('XADD', 's', '1-1', 'f', 'v')
+    client.call(...read)
+    sleepHard(30)
+    assert.deepEqual(times(), [true, true, true])
+    client.call(...read)
+    assert.deepEqual(times(), [false, true, true])
+    sleepHard(30)
+    client.call('XCLAIM', 's', 'g', 'c', '100000', '1-1')
+    assert.deepEqual(times(), [false, true, true])
+    client.call('XAUTOCLAIM', 's', 'g', 'c', '0', '-')
+    const [idle, inactive] = times()
+    assert.deepEqual([idle, Number(inactive) < 30], [false, true])
+  })
 
   it('with + XREAD begins with the last entry there is, as of Redis 7.4', () => {
     const client = new InProcess().connect()

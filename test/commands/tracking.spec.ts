@@ -52,6 +52,23 @@ const REFUSALS = [
   'CLIENT TRACKINGINFO',
 ]
 
+/** Scripts of two keys, each of which reads, or could. */
+const READERS: readonly (readonly string[])[] = [
+  ['EVAL', "return redis.call('GET', KEYS[1])"],
+  ['EVAL', 'return 1'],
+  ['EVAL', "return redis.call('GET', '{t}x')"],
+  ['EVAL', "redis.call('GET', KEYS[1]) error('late')"],
+  ['EVAL', "return redis.pcall('LLEN', KEYS[1])"],
+  ['EVAL', "return redis.pcall('LPOP', KEYS[1])"],
+  ['EVAL', "redis.call('SET', KEYS[1], '1') return redis.call('GET', KEYS[1])"],
+  ['EVAL', "redis.call('GET', KEYS[1]) return redis.call('SET', KEYS[1], '2')"],
+  ['EVAL', "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])"],
+  ['EVAL_RO', 'return 1'],
+  ['EVAL_RO', "return redis.call('GET', KEYS[1])"],
+  ['FCALL', 'r'],
+  ['FCALL_RO', 'r'],
+]
+
 describeBeside('CLIENT TRACKING', () => {
   let beside: Beside
   before(async () => {
@@ -151,6 +168,53 @@ describeBeside('CLIENT TRACKING', () => {
         'CLIENT TRACKING on',
         ['EVAL_RO', "return redis.call('GET', KEYS[1])", '2', '{t}k', '{t}l'],
         'b> MSET {t}k 1 {t}l 1',
+      ],
+      { mask: HELLO },
+    ))
+
+  it('remembers it whatever kind of script reads, unless it is said not to', () =>
+    beside.session(
+      [
+        'HELLO 3',
+        [
+          'FUNCTION',
+          'LOAD',
+          'REPLACE',
+          "#!lua name=tracked\nredis.register_function{function_name='r', callback=function(k) return redis.call('get', k[1]) end, flags={'no-writes'}}",
+        ],
+        ...['', 'OPTIN', 'OPTOUT', 'BCAST', 'NOLOOP', 'BCAST NOLOOP'].flatMap((mode) => [
+          `CLIENT TRACKING on ${mode}`.trim().split(' '),
+          ...(mode === 'OPTIN'
+            ? ['', 'CLIENT CACHING yes']
+            : mode === 'OPTOUT'
+              ? ['', 'CLIENT CACHING no']
+              : ['']
+          ).flatMap((first) =>
+            READERS.flatMap((reader) => [
+              ...(first === '' ? [] : [first]),
+              [...reader, '2', '{t}k', '{t}l'],
+              'b> MSET {t}k 1 {t}l 1 {t}x 1',
+            ]),
+          ),
+          'CLIENT TRACKING off',
+        ]),
+      ],
+      { mask: HELLO },
+    ))
+
+  it('takes what a client is given later, or what its script does, for the doing of others', () =>
+    beside.session(
+      [
+        'HELLO 3',
+        'CLIENT TRACKING on BCAST NOLOOP',
+        ['EVAL', "return redis.call('SET', KEYS[1], '1')", '1', 'k'],
+        'SET k 2',
+        'BLPOP l 0',
+        'b> RPUSH l x y',
+        'BLMOVE l2 l3 LEFT LEFT 0',
+        'b> RPUSH l2 x y',
+        'BLPOP l4 0',
+        'b> RPUSH l4 x',
       ],
       { mask: HELLO },
     ))

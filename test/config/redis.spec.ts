@@ -40,7 +40,7 @@ const VALUES = [
 ].concat(['9223372036854775807', '2147483648', '1kb', '3MB', '1g', '5%', '101%', '%', 'a b', 'a/b', 'save now'])
 const UNTRIED: ReadonlySet<string> = new Set([
   ...['port', 'tls-port', 'bind', 'requirepass', 'dir', 'maxclients', 'appendonly', 'maxmemory', 'maxmemory-clients'],
-  // Effects on the process, and TLS settings that redis-server applies at once.
+  // Effects on the process, and TLS settings that need certificates.
   ...['oom-score-adj', 'watchdog-period', 'activedefrag', 'tls-replication', 'tls-cluster'],
   // We refuse what would damage nodes.conf.
   'cluster-announce-ip',

@@ -69,6 +69,7 @@ export class Node {
   readonly lines: string[] = []
   readonly host = { requestEndTurn: () => void setImmediate(() => this.replication.flush()) }
   readonly stats = { replicationInputBytes: 0, replicationOutputBytes: 0 }
+  readonly scripting = { busy: false }
   readonly pause = { pauseForFailover() {}, resumeFailover() {} }
   /** As the rows expect it. */
   readonly cluster = undefined

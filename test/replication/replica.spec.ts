@@ -26,6 +26,8 @@ class Bench {
   /** Commands applied: "db| words". */
   readonly applied: string[] = []
   historyChanges = 0
+  /** A script is put aside. */
+  busy = false
 
   constructor(changes: Partial<ReplicationSettings> = {}) {
     const { log, lines } = memoryLog(this.clock)
@@ -48,6 +50,7 @@ class Bench {
           },
         }
       },
+      mustWait: () => this.busy,
       apply: (argv: { count: number; text(i: number): string }, db: number) => {
         const words = Array.from({ length: argv.count }, (_, i) => argv.text(i))
         this.applied.push(`${db}| ${words.join(' ')}`)
@@ -296,6 +299,26 @@ describe('following the stream', () => {
     bench.primary.say(end)
     assert.deepEqual(bench.applied.slice(1), ['1| SET a 1', '1| SET b 2', '1| SET c 3'])
     assert.equal(bench.stream.offset, 100 + before.length + half.length + end.length)
+  })
+
+  it('waits while the data must stay as it is, and forgets what waits with the link', () => {
+    const bench = new Bench()
+    const { stream, primary, replica } = bench
+    bench.synchronise()
+    const { offset } = stream
+    bench.busy = true
+    primary.say(requests('SELECT 0', 'SET a 1'))
+    replica.endTurn()
+    assert.deepEqual([bench.applied, stream.offset], [[], offset])
+    bench.busy = false
+    replica.endTurn()
+    assert.deepEqual(bench.applied, ['0| SET a 1'])
+    bench.busy = true
+    primary.say(requests('SET a 2'))
+    primary.hangUp()
+    bench.busy = false
+    replica.endTurn()
+    assert.deepEqual(bench.applied, ['0| SET a 1'])
   })
 
   it('resumes at the start of a transaction that was cut off', () => {

@@ -92,6 +92,36 @@ describe('the replication stream', () => {
     assert.deepEqual([first.length, second.length], [2, 1])
   })
 
+  it('never writes again into what a reader was given, and does where nobody was', () => {
+    const stream = opened()
+    const turn = (i: number): void => {
+      stream.append(0, requests(`SET k ${String(i).padStart(1000, '0')}`))
+      stream.flush()
+    }
+    const memories = new Set<ArrayBufferLike>()
+    stream.keeper = {
+      fsynced: -1,
+      append: (parts) => parts.forEach(({ buffer }) => void memories.add(buffer)),
+      renamed() {},
+      replaced() {},
+      has: () => false,
+      async *read() {},
+    }
+    for (let i = 0; i < 500; i++) turn(i)
+    assert.ok(memories.size <= BACKLOG / BLOCK + 3, `${memories.size} blocks`)
+
+    const kept: Buffer[] = []
+    const copies: Buffer[] = []
+    const leave = stream.subscribe((bytes) => {
+      kept.push(bytes)
+      copies.push(Buffer.from(bytes))
+    })
+    for (let i = 0; i < 30; i++) turn(i)
+    leave()
+    for (let i = 0; i < 200; i++) turn(i)
+    assert.deepEqual(kept, copies)
+  })
+
   it('lets resume at any byte kept and one past the end, and nowhere else', () => {
     const stream = opened()
     stream.append(0, requests('SET a 1'))

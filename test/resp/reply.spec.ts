@@ -62,4 +62,54 @@ describe('replies', () => {
       assert.equal(text, '+keep\r\n+end\r\n')
     }
   })
+
+  const numbers = (r: Reply, count: number): string => {
+    for (let i = 0; i < count; i++) r.integer(i)
+    return Array.from({ length: count }, (_, i) => `:${i}\r\n`).join('')
+  }
+
+  it('are a row of parts when they are long, none of which was copied to a larger place', () => {
+    const reply = new Reply()
+    const whole = numbers(reply, 200_000)
+    const parts: string[] = []
+    reply.take((bytes) => {
+      assert.ok(bytes.buffer.byteLength <= 128 * 1024)
+      parts.push(bytes.latin1Slice())
+      return true
+    })
+    assert.equal(parts.join(''), whole)
+  })
+
+  it('get the head of an array when its elements have been counted, wherever they lie by then', () => {
+    for (const before of [0, 5, 30_000])
+      for (const count of [0, 3, 50_000]) {
+        let expected = ''
+        const text = written(true, (r) => {
+          const first = numbers(r, before)
+          const mark = r.length
+          const elements = numbers(r, count)
+          r.arrayFrom(mark, count)
+          r.setFrom(mark, 1)
+          r.ok()
+          expected = `${first}~1\r\n*${count}\r\n${elements}+OK\r\n`
+          assert.equal(r.length, expected.length)
+        })
+        assert.equal(text, expected)
+      }
+  })
+
+  it('are counted but not kept when they are too long to be sent', () => {
+    const reply = new Reply()
+    reply.isTooLong = (bytes) => bytes >= 500_000
+    const mark = reply.length
+    const whole = numbers(reply, 200_000)
+    reply.arrayFrom(mark, 200_000)
+    assert.equal(reply.length, whole.length + '*200000\r\n'.length)
+    let kept = 0
+    reply.take((bytes) => {
+      kept += bytes.length
+      return true
+    })
+    assert.ok(kept < 128 * 1024)
+  })
 })

@@ -1,5 +1,10 @@
 /** Scripts that take too long: they are put aside, the others are told, and somebody may end them. */
 import assert from 'node:assert/strict'
+import { slotOf } from '../../lib/base/slot.ts'
+import { SlotPurge } from '../../lib/purge.ts'
+import { argvOf } from '../../lib/resp/argv.ts'
+import { writeRdb } from '../../store/rdb/writer.ts'
+import { FakePrimary, PRIMARY_ID, requests } from '../replication/parts.ts'
 import { InProcess, type Wired } from '../support/inprocess.ts'
 import { encode } from '../support/resp.ts'
 
@@ -149,6 +154,89 @@ describe('a script that takes too long', function () {
       runner.taken().toString(),
       new RegExp(`${KILLED.replaceAll('.', '\\.')} script: f, on @user_function:2\\.`),
     )
+  })
+
+  it('lets nobody be served in the middle with what it pushes', () => {
+    const parts = start()
+    const { runner, other } = parts
+    other.raw(encode(['BLPOP', 'l', 0]))
+    run(runner, "redis.call('rpush', 'l', 'x') for i = 1, 2e7 do end return redis.call('llen', 'l')")
+    assert.equal(finish(parts), ':1\r\n')
+    parts.inner.settle()
+    assert.match(other.taken().toString(), /x\r\n$/)
+  })
+
+  it('loses no key to eviction before its end', () => {
+    const parts = start({ 'maxmemory-policy': 'allkeys-lru' })
+    const { inner, runner, other } = parts
+    for (let i = 0; i < 100; i++) other.call('SET', `k${i}`, 'x'.repeat(1000))
+    run(runner, "for i = 1, 2e7 do end return redis.call('dbsize')")
+    inner.server.config.set([['maxmemory', '1000']])
+    assert.equal(other.outcome('GET', 'k0'), BUSY_EVAL)
+    assert.equal(finish(parts), ':100\r\n')
+    other.outcome('GET', 'k0')
+    assert.notEqual(other.outcome('DBSIZE'), '100')
+  })
+
+  it('may end what it has begun, whatever has become of the node meanwhile', () => {
+    const parts = start()
+    const { inner, runner, other } = parts
+    run(runner, "redis.call('set', 'a', 1) for i = 1, 2e7 do end return redis.call('set', 'b', 1)")
+    inner.server.config.set([['min-replicas-to-write', '1']])
+    assert.equal(finish(parts), '+OK\r\n')
+    assert.match(other.outcome('SET', 'c', '1'), /^NOREPLICAS/)
+  })
+
+  it('finds the keys of a slot that was lost until its end', () => {
+    const parts = start()
+    const { inner, runner, other } = parts
+    const purge = new SlotPurge(inner.server)
+    other.call('SET', 'k', 'v')
+    run(runner, "for i = 1, 2e7 do end return redis.call('get', 'k')")
+    purge.add([slotOf(Buffer.from('k'))])
+    purge.slice()
+    assert.equal(finish(parts), '$1\r\nv\r\n')
+    purge.slice()
+    assert.equal(other.outcome('GET', 'k'), 'null')
+  })
+
+  it('finds the data of its beginning until its end, although a primary has sent others and more', () => {
+    const primary = new FakePrimary()
+    const inner = new InProcess({ 'busy-reply-threshold': '20' }, undefined, primary.dial)
+    const parts = { inner, runner: inner.connect(), other: inner.connect() }
+    parts.other.call('SET', 'k', 'old')
+    inner.server.replication.follow({ host: '10.0.0.1', port: 7001 })
+    primary.accept()
+    run(parts.runner, "for i = 1, 2e7 do end return redis.call('get', 'k')")
+    const rdb = Buffer.concat([...writeRdb([], { aux: [], compress: false })])
+    primary.say(`+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC ${PRIMARY_ID} 100\r\n$${rdb.length}\r\n`)
+    primary.say(Buffer.concat([rdb, requests('SELECT 0', 'SET k new')]))
+    assert.equal(finish(parts), '$3\r\nold\r\n')
+    inner.settle()
+    assert.equal(parts.other.outcome('GET', 'k'), 'new')
+  })
+
+  it('of our primary is carried out to its end before what comes after it', () => {
+    const primary = new FakePrimary()
+    const inner = new InProcess({ 'busy-reply-threshold': '1' }, undefined, primary.dial)
+    inner.server.replication.follow({ host: '10.0.0.1', port: 7001 })
+    inner.server.apply(argvOf(['EVAL', "for i = 1, 2e6 do end redis.call('set', 'k', 1)", '0']), 0)
+    inner.server.apply(argvOf(['INCR', 'k']), 0)
+    assert.equal(inner.connect().outcome('GET', 'k'), '2')
+  })
+
+  it('is tracked for its client all the while', () => {
+    const parts = start()
+    const { runner, other } = parts
+    runner.call('HELLO', '3')
+    runner.call('CLIENT', 'TRACKING', 'on')
+    assert.equal(
+      runner.raw(encode(['EVAL', "for i = 1, 2e7 do end return redis.call('get', KEYS[1])", 1, 'k'])).length,
+      0,
+    )
+    assert.equal(finish(parts), '_\r\n')
+    other.call('SET', 'k', '1')
+    assert.match(runner.taken().toString(), /invalidate/)
   })
 
   it('may be ended with the whole server by SHUTDOWN NOSAVE', () => {

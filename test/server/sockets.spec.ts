@@ -140,6 +140,25 @@ function specify(name: string, sockets: SocketPath): void {
       assert.ok(inner.log.some((line) => line.includes('overcoming of output buffer limits')))
     })
 
+    it('drops a client over its output limit although the kernel would take the reply', async () => {
+      const client = await connect(port)
+      await client.call('RPUSH', 'list', ...Array<string>(30_000).fill('ten bytes!'))
+      await client.call('CONFIG', 'SET', 'client-output-buffer-limit', 'normal 400kb 0 0')
+      assert.equal(((await client.call('LRANGE', 'list', '0', '9999')) as readonly string[]).length, 10_000)
+      client.send(encode(['LRANGE', 'list', '0', '-1']))
+      await client.untilClosed()
+      assert.ok(inner.log.some((line) => line.includes('overcoming of output buffer limits')))
+    })
+
+    it('serves others while a client does not read a huge reply', async () => {
+      const other = await connect(port)
+      await other.call('RPUSH', 'list', ...Array<string>(100_000).fill('x'.repeat(100)))
+      const slow = await open()
+      slow.write(Buffer.concat(Array<Buffer>(4).fill(encode(['LRANGE', 'list', '0', '-1']))))
+      await until('replies wait', () => [...server.clients.values()].some(({ wire }) => wire.buffered > 20 * MB))
+      for (let i = 0; i < 100; i++) assert.equal(await other.text('ECHO', String(i)), String(i))
+    })
+
     it('sends what is buffered before it closes', async () => {
       const client = await open()
       client.write(Buffer.concat([encode(['PING', 'x'.repeat(MB)]), encode(['QUIT']), encode(['PING'])]))

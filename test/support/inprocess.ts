@@ -6,6 +6,7 @@ import { FAMILIES } from '../../lib/commands/families.ts'
 import { CommandTable } from '../../lib/commands/table.ts'
 import { createConfig } from '../../lib/config.ts'
 import { Persistence } from '../../lib/persistence.ts'
+import type { Dial } from '../../lib/replication/replica.ts'
 import { Replication } from '../../lib/replication/role.ts'
 import type { Client, Wire } from '../../lib/server/client.ts'
 import { Server } from '../../lib/server/server.ts'
@@ -73,6 +74,10 @@ export class Wired {
   }
 }
 
+const nobody: Dial = () => {
+  throw new Error('this in-process server has no primary')
+}
+
 export class InProcess {
   readonly server: Server
   readonly log: string[] = []
@@ -82,7 +87,7 @@ export class InProcess {
   #nextPort = 50_000
 
   /** `conf`: directives given by a file, which may set immutable ones too. Nothing is loaded unless `persistence` is opened. */
-  constructor(conf: Readonly<Record<string, string>> = {}, disk: Disk = new MemoryDisk()) {
+  constructor(conf: Readonly<Record<string, string>> = {}, disk: Disk = new MemoryDisk(), dial: Dial = nobody) {
     const config = createConfig('/')
     for (const [name, value] of Object.entries({ 'enable-debug-command': 'yes', ...conf })) {
       const given = config.give(name, [value])
@@ -95,9 +100,7 @@ export class InProcess {
       log,
       keyspace,
       random: systemRandom,
-      dial: () => {
-        throw new Error('an in-process server has no primary')
-      },
+      dial,
       server: () => this.server,
       disk,
     })
@@ -123,8 +126,8 @@ export class InProcess {
     }
   }
 
-  connect(): Wired {
-    return new Wired(this, `127.0.0.1:${this.#nextPort++}`)
+  connect(address = `127.0.0.1:${this.#nextPort++}`): Wired {
+    return new Wired(this, address)
   }
 
   /** From here on collects what is replicated: call it for the commands so far, each as its words. */

@@ -37,10 +37,16 @@ function sameButTimes(ours: Value, theirs: Value): boolean {
   const timeless = (value: Value): unknown => {
     const items = value instanceof Map ? [...value].flat() : value
     if (!Array.isArray(items)) return plain(value)
-    return items.map((item: Value, i) => (isTime(items, i) ? 'a time' : timeless(item)))
+    return items.flatMap((item: Value, i) => {
+      if (NEWER.has(item) || NEWER.has(items[i - 1])) return []
+      return [isTime(items, i) ? 'a time' : timeless(item)]
+    })
   }
   return JSON.stringify(timeless(ours)) === JSON.stringify(timeless(theirs))
 }
+
+/** Fields of consumers that 7.0 does not have. */
+const NEWER: ReadonlySet<unknown> = new Set(['inactive', 'active-time'])
 
 /** A Unix time, `idle` and its value, or the third of the four words about a pending entry. */
 const isTime = (items: readonly Value[], i: number): boolean =>

@@ -1,4 +1,5 @@
-/** A member made of our codec and transport alone, judged by a real server: what it answers and what it believes of us. */
+/** A member made of our codec and transport alone, judged by a server, real or ours: what it answers and what it
+ *  believes of us. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -33,7 +34,7 @@ interface Peer {
   ping(type: PingType): void
 }
 
-scenarios('a link of the bus', ['redis'], ([kind = 'redis']) => {
+scenarios('a link of the bus', ['redis', 'rookery'], ([kind = 'redis']) => {
   const peers: Peer[] = []
   afterEach(async () => {
     for (const { transport } of peers.splice(0)) await transport.close()
@@ -105,8 +106,8 @@ scenarios('a link of the bus', ['redis'], ([kind = 'redis']) => {
     })
     after(() => rmSync(dir, { recursive: true, force: true }))
 
-    it('asks for a certificate and shows one, in both directions', async function () {
-      if (!hasOpenssl) return this.skip()
+    /** A server that could use TLS, its bus port, and what a peer shows it. */
+    async function couldUseTls(conf: Readonly<Record<string, string>>) {
       const tls = makeCertificate()
       for (const part of ['cert', 'key', 'ca'] as const) writeFileSync(join(dir, part), tls[part])
       const files = {
@@ -115,11 +116,28 @@ scenarios('a link of the bus', ['redis'], ([kind = 'redis']) => {
         'tls-ca-cert-file': join(dir, 'ca'),
       }
       const tlsPort = await freePort()
-      const server = await startServer({
-        kind,
-        conf: { ...CLUSTER, ...files, 'tls-cluster': 'yes', 'tls-port': tlsPort },
-      })
-      await enter(server, tlsPort + 10000, tls)
+      const server = await startServer({ kind, conf: { ...CLUSTER, ...files, 'tls-port': tlsPort, ...conf } })
+      return { server, tls, tlsBusPort: tlsPort + 10000 }
+    }
+
+    it('asks for a certificate and shows one, in both directions', async function () {
+      if (!hasOpenssl) return this.skip()
+      const { server, tls, tlsBusPort } = await couldUseTls({ 'tls-cluster': 'yes' })
+      await enter(server, tlsBusPort, tls)
+    })
+
+    it('begins with CONFIG SET tls-cluster yes', async function () {
+      if (!hasOpenssl) return this.skip()
+      const { server, tls } = await couldUseTls({})
+      assert.equal(await outcome(server.port, 'CONFIG', 'SET', 'tls-cluster', 'yes'), 'OK')
+      await enter(server, server.port + 10000, tls)
+    })
+
+    it('ends with CONFIG SET tls-cluster no', async function () {
+      if (!hasOpenssl) return this.skip()
+      const { server, tlsBusPort } = await couldUseTls({ 'tls-cluster': 'yes' })
+      assert.equal(await outcome(server.port, 'CONFIG', 'SET', 'tls-cluster', 'no'), 'OK')
+      await enter(server, tlsBusPort)
     })
   })
 })
