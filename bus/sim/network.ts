@@ -43,8 +43,9 @@ export interface Network {
 
 /** One message on its way to one or many hosts: encoded once, decoded once. */
 export interface Frame {
+  readonly sent: Message
   readonly bytes: Buffer
-  message: Message | undefined
+  received: Message | undefined
 }
 
 /** One end of a connection. */
@@ -216,10 +217,10 @@ function resetTorn(network: Network): void {
 }
 
 function open(frame: Frame): Message {
-  if (frame.message) return frame.message
+  if (frame.received) return frame.received
   const decoded = decode(frame.bytes)
   assert(!isRefusal(decoded), `a frame of ours is refused: ${'refused' in decoded ? decoded.refused : ''}`)
-  frame.message = decoded
+  frame.received = decoded
   return decoded
 }
 

@@ -329,9 +329,11 @@ export class World {
   }
 
   private send(node: SimNode, effect: Extract<Effect, { type: 'send' }>): void {
-    const bytes = encode(effect.message)
-    this.init.tap?.(node, bytes)
-    const frame = { bytes, message: undefined }
+    const { message } = effect
+    const last = node.lastFrames[message.body.type]
+    const frame = last?.sent === message ? last : { sent: message, bytes: encode(message), received: undefined }
+    node.lastFrames[message.body.type] = frame
+    this.init.tap?.(node, frame.bytes)
     for (const link of effect.links) send(this.network, node, link, frame)
   }
 
