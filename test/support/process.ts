@@ -41,6 +41,7 @@ const QUIET: Conf = {
 }
 
 const START_LIMIT_MS = 15_000
+const ASK_AGAIN_MS = 1000
 const servers = new Set<Server>()
 
 /** A server that is prepared, running, paused or dead; its directory, port and configuration stay the same through restarts. */
@@ -102,7 +103,10 @@ export class Server {
     if (!this.isRunning) return
     const gone = this.exited()
     this.child!.kill(signal)
-    await gone
+    // A redis-server that is writing its first append-only file does not end, and has to be asked again.
+    const asks = signal === 'SIGTERM' && this.kindNow === 'redis'
+    const asking = asks ? setInterval(() => this.child!.kill(signal), ASK_AGAIN_MS) : undefined
+    await gone.finally(() => clearInterval(asking))
   }
 
   /** Resolves with the exit code once the process has ended by itself (null: by a signal). */
