@@ -249,20 +249,13 @@ export class Reply {
     this.#at += 5
   }
 
-  /** Short ASCII or UTF-8 text. */
+  /** Short text of bytes: what quotes an argument quotes it as it came. */
   #raw(text: string): void {
-    this.#ensure(text.length * 3)
+    this.#ensure(text.length)
     const buffer = this.#buffer
-    let at = this.#at
-    for (let i = 0; i < text.length; i++) {
-      const code = text.charCodeAt(i)
-      if (code > 0x7f) {
-        this.#at = at + buffer.utf8Write(text.slice(i), at)
-        return
-      }
-      buffer[at++] = code
-    }
-    this.#at = at
+    const at = this.#at
+    for (let i = 0; i < text.length; i++) buffer[at + i] = text.charCodeAt(i)
+    this.#at = at + text.length
   }
 
   /** A mark and a whole number from 0 to 2^53. */

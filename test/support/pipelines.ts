@@ -35,7 +35,8 @@ const LEFT_OUT: readonly { readonly name: RegExp; readonly reason: string }[] = 
   { name: /^migrate$/, reason: 'needs another server' },
   { name: /^pfselftest$/, reason: 'takes a while, and is about no key' },
 ]
-const GROUPS: ReadonlySet<string> = new Set([
+/** Families of commands about data. */
+export const GROUPS: ReadonlySet<string> = new Set([
   'string',
   'bitmap',
   'hash',
@@ -74,7 +75,8 @@ const OPTIONS_LEFT_OUT: readonly {
   { name: /^georadius/, options: ['STOREDIST'], reason: 'the last bit is that of the C library' },
   { name: /^p?expire$/, options: ['GT', 'LT'], reason: 'clocks of two processes' },
 ]
-const isComparable = (request: Request): boolean =>
+/** Whether a request has none of the options that are left out. */
+export const isComparable = (request: Request): boolean =>
   !OPTIONS_LEFT_OUT.some(
     ({ name, options }) => name.test(String(request[0])) && options.some((option) => request.includes(option)),
   )
