@@ -28,16 +28,13 @@ export const isCrowd = (c: Cluster): boolean => c.options.fastFailover && c.node
 export function chooseMentions(c: Cluster, reader?: ClusterNode): GossipSection {
   const { tickCount: tick, pfailCount: suspects } = c
   const size = c.nodes.size
-  if (!isCrowd(c)) {
-    c.mentioned = undefined
-    return composeMentions(c, reader)
-  }
+  if (!isCrowd(c)) return composeMentions(c, reader)
   // All pings between two ticks mention the same: no node hears two of them, and looking at all nodes for each would make the
   // work of a message grow with their number.
   const last = c.mentioned
   if (last && last.tick === tick && last.size === size && last.suspects === suspects) return last.section
   const section = composeMentions(c)
-  c.mentioned = { tick, size, suspects, section, extendedPings: {}, plainPings: {} }
+  c.mentioned = { tick, size, suspects, section }
   return section
 }
 

@@ -87,10 +87,6 @@ export interface Message {
   readonly body: Body
 }
 
-export interface PingMessage extends Message {
-  readonly body: PingBody
-}
-
 /** Message names in wire order of their codes, as CLUSTER INFO counts them. */
 export const MESSAGE_NAMES = [
   'ping',

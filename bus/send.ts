@@ -3,35 +3,37 @@ import { announcedPorts } from './announce.ts'
 import { flagBits } from './flags.ts'
 import { MESSAGE_FLAGS, NODE_FLAGS } from './layout.ts'
 import { chooseExtensions, chooseMentions } from './mention.ts'
-import type { Body, Header, Message, PingMessage, PingType } from './message.ts'
+import type { Body, Header, PingType } from './message.ts'
 import { countEntries } from './section.ts'
 import { findSlot } from './slots.ts'
 import { type Cluster, type ClusterNode, inMyShard, type Link, type LinkId, primaryOf } from './state.ts'
 import { rowsOf, trace } from './table.ts'
 
 /** The header of a message sent now. A replica shows the slots and the config epoch of its primary: that is what its
- *  voters are asked to compare. `flags` are message flags. It is the one of the message before while it says the same. */
+ *  voters are asked to compare. `flags` are message flags. */
 export function buildHeader(c: Cluster, flags = 0): Header {
   const { myself, options } = c
   const primary = primaryOf(myself) ?? myself
   const paused = myself.role === 'primary' && c.manual.endsAt > 0
-  const last = c.saidHeader
-  const header: Header = {
+  return {
     sender: myself.id,
     replicaOf: myself.primary?.id,
     currentEpoch: c.currentEpoch,
     configEpoch: primary.configEpoch,
     offset: c.facts.replicationOffset,
-    slots: last && Buffer.compare(last.slots, primary.slots) === 0 ? last.slots : primary.slots.slice(),
+    slots: slotsToSay(c, primary),
     ip: options.announceIp,
     ...announcedPorts(options),
     flags: flagBits(myself) | NODE_FLAGS.myself,
     state: c.state,
     messageFlags: flags | (paused ? MESSAGE_FLAGS.paused : 0),
   }
-  if (last && (Object.keys(header) as (keyof Header)[]).every((field) => header[field] === last[field])) return last
-  c.saidHeader = header
-  return header
+}
+
+/** A copy of these slots, which do not stand still; it is made when they changed. */
+function slotsToSay(c: Cluster, { slots }: ClusterNode): Uint8Array {
+  if (Buffer.compare(c.saidSlots, slots) !== 0) c.saidSlots = slots.slice()
+  return c.saidSlots
 }
 
 /** Sends a ping, pong or meet on one link. A ping of ours starts the clock its pong will stop. `extended` says whether
@@ -39,38 +41,25 @@ export function buildHeader(c: Cluster, flags = 0): Header {
 export function sendPing(c: Cluster, link: Link, type: PingType, extended = link.node?.extensionsSupported): void {
   if (!link.up) return
   if (type === 'ping' && link.outbound && link.node) link.node.pingSentAt = c.now
-  const message = pingMessage(c, type, extended === true, link.node)
-  trace(c, 'gossip', `${type} to ${link.node?.id ?? link.remoteIp}, mentioning ${countEntries(message.body.gossip)}`)
-  dispatch(c, [link.id], message)
-}
-
-/** What a ping says to those that read extensions, or do not. In a crowd the pings between two ticks mostly say the same: they are
- *  one message then, which need not be encoded again. */
-function pingMessage(c: Cluster, type: PingType, extended: boolean, reader?: ClusterNode): PingMessage {
-  const gossip = chooseMentions(c, reader)
-  const header = buildHeader(c, MESSAGE_FLAGS.extData)
-  const pings = extended ? c.mentioned?.extendedPings : c.mentioned?.plainPings
-  const last = pings?.[type]
-  if (last?.header === header) return last
-  const message: PingMessage = { header, body: { type, gossip, extensions: chooseExtensions(c, extended) } }
-  if (pings) pings[type] = message
-  return message
+  const body: Body = { type, gossip: chooseMentions(c, link.node), extensions: chooseExtensions(c, extended === true) }
+  trace(c, 'gossip', `${type} to ${link.node?.id ?? link.remoteIp}, mentioning ${countEntries(body.gossip)}`)
+  dispatch(c, [link.id], body, MESSAGE_FLAGS.extData)
 }
 
 /** Sends a message to one node on the link we dialled; without one that is up the message is lost, as on any network. */
 export function sendBody(c: Cluster, node: ClusterNode, body: Body, messageFlags = 0): void {
-  if (node.outbound?.up) dispatch(c, [node.outbound.id], { header: buildHeader(c, messageFlags), body })
+  if (node.outbound?.up) dispatch(c, [node.outbound.id], body, messageFlags)
 }
 
 /** Sends a message back on the link a question came on. */
 export function answer(c: Cluster, link: Link, body: Body): void {
-  dispatch(c, [link.id], { header: buildHeader(c), body })
+  dispatch(c, [link.id], body, 0)
 }
 
 /** Sends one message to every known node. */
 export function broadcastBody(c: Cluster, body: Body, messageFlags = 0): void {
   const links = reachable(c).map((node) => node.outbound!.id)
-  dispatch(c, links, { header: buildHeader(c, messageFlags), body })
+  dispatch(c, links, body, messageFlags)
 }
 
 /** Sends one message to the other nodes of our shard. */
@@ -78,7 +67,7 @@ export function broadcastToShard(c: Cluster, body: Body): void {
   const links = reachable(c)
     .filter((node) => inMyShard(c, node))
     .map((node) => node.outbound!.id)
-  dispatch(c, links, { header: buildHeader(c), body })
+  dispatch(c, links, body, 0)
 }
 
 /** Shows our new configuration unasked: to everybody after a win, or to the replicas of our shard before an election,
@@ -107,7 +96,8 @@ export function sendPongs(c: Cluster, nodes: readonly ClusterNode[]): void {
     const readers = nodes.filter((node) => node.outbound?.up && node.extensionsSupported === extended)
     if (readers.length === 0) continue
     const links = readers.map((node) => node.outbound!.id)
-    dispatch(c, links, pingMessage(c, 'pong', extended))
+    const body: Body = { type: 'pong', gossip: chooseMentions(c), extensions: chooseExtensions(c, extended) }
+    dispatch(c, links, body, MESSAGE_FLAGS.extData)
   }
 }
 
@@ -116,8 +106,8 @@ function reachable(c: Cluster): ClusterNode[] {
   return rowsOf(c).filter((node) => node !== c.myself && !node.handshake && node.outbound?.up)
 }
 
-function dispatch(c: Cluster, links: readonly LinkId[], message: Message): void {
+function dispatch(c: Cluster, links: readonly LinkId[], body: Body, messageFlags: number): void {
   if (links.length === 0) return
-  c.stats.sent[message.body.type] += links.length
-  c.effects.push({ type: 'send', links, message })
+  c.stats.sent[body.type] += links.length
+  c.effects.push({ type: 'send', links, message: { header: buildHeader(c, messageFlags), body } })
 }

@@ -5,14 +5,7 @@ import type { Random } from '../lib/base/random.ts'
 import type { Effect } from './effect.ts'
 import type { Change, Dated, VoteNote } from './history.ts'
 import { SLOT_BYTES } from './layout.ts'
-import {
-  type BodyType,
-  type GossipSection,
-  type Header,
-  MESSAGE_NAMES,
-  type PingMessage,
-  type PingType,
-} from './message.ts'
+import { type BodyType, type GossipSection, MESSAGE_NAMES } from './message.ts'
 import { hashOf } from './section.ts'
 
 /** A TCP connection of the bus, named by the core for those it dials and by the transport for those it accepts. */
@@ -173,17 +166,6 @@ export interface ManualFailover {
   epoch: Epoch | undefined
 }
 
-/** What all pings between two ticks mention in a crowd, and the last of them. */
-export interface Mentioned {
-  readonly tick: number
-  readonly size: number
-  readonly suspects: number
-  readonly section: GossipSection
-  /** To those that read extensions, and to those that do not. */
-  readonly extendedPings: { [T in PingType]?: PingMessage }
-  readonly plainPings: { [T in PingType]?: PingMessage }
-}
-
 export interface Cluster {
   readonly options: ClusterOptions
   readonly facts: LocalFacts
@@ -225,9 +207,9 @@ export interface Cluster {
   /** PFAIL nodes counted at the last tick: sizes the gossip section. */
   pfailCount: number
   /** What the pings since this tick mention, while the table and the number of suspects are the same. */
-  mentioned: Mentioned | undefined
-  /** The header of the last message. */
-  saidHeader: Header | undefined
+  mentioned: { tick: number; size: number; suspects: number; section: GossipSection } | undefined
+  /** The slots the last header spoke of: messages share them while they are the same. */
+  saidSlots: Uint8Array
   /** Our slots as we last showed them to everybody. */
   shownSlots: Uint8Array
   /** Suspicions of this step that nobody has been told yet. */
@@ -346,7 +328,7 @@ export function createCluster(init: {
     tickCount: 0,
     pfailCount: 0,
     mentioned: undefined,
-    saidHeader: undefined,
+    saidSlots: new Uint8Array(SLOT_BYTES),
     shownSlots: new Uint8Array(SLOT_BYTES),
     untold: [],
     stats: { sent: zeroCounters(), received: zeroCounters(), bufferLimitExceeded: 0 },

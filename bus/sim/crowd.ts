@@ -34,6 +34,7 @@ export function startCrowd(shards: number, rules: Rules, nodeTimeoutMs: number, 
     nodes: cast.nodes,
     confs: writeConfs(cast, seededRandom(seed)),
     keepsDisk: () => false,
+    keepsLog: false,
     options: { nodeTimeoutMs, fastFailover: rules === 'ours', replicaValidityFactor: 0 },
     watch(_node, _event, effects) {
       for (const effect of effects) {

@@ -43,9 +43,8 @@ export interface Network {
 
 /** One message on its way to one or many hosts: encoded once, decoded once. */
 export interface Frame {
-  readonly sent: Message
   readonly bytes: Buffer
-  received: Message | undefined
+  message: Message | undefined
 }
 
 /** One end of a connection. */
@@ -217,10 +216,10 @@ function resetTorn(network: Network): void {
 }
 
 function open(frame: Frame): Message {
-  if (frame.received) return frame.received
+  if (frame.message) return frame.message
   const decoded = decode(frame.bytes)
   assert(!isRefusal(decoded), `a frame of ours is refused: ${'refused' in decoded ? decoded.refused : ''}`)
-  frame.received = decoded
+  frame.message = decoded
   return decoded
 }
 

@@ -2,10 +2,9 @@
  *  place in a stream of writes. */
 import type { Millis, NodeId, Offset } from '../../lib/base/brand.ts'
 import type { Event } from '../event.ts'
-import type { BodyType } from '../message.ts'
 import type { Cluster, ClusterOptions, LocalFacts } from '../state.ts'
 import { type Disk, emptyDisk } from './disk.ts'
-import type { Frame, Host } from './network.ts'
+import type { Host } from './network.ts'
 import { type Data, noData, type Stream } from './stream.ts'
 
 /** The client port of every simulated node; the bus is 10000 higher. */
@@ -68,8 +67,6 @@ export interface SimNode extends Host {
   /** The process is stopped; what arrives waits in `inbox`. */
   asleep: boolean
   readonly inbox: Event[]
-  /** The last message of each type it sent: a core that says the same again sends the same message. */
-  readonly lastFrames: { [T in BodyType]?: Frame }
   /** When, in world time, it last started. */
   startedAt: number
   /** When it last started, or went on after a sleep or a jump of its clock: perhaps it still has to. */
@@ -110,7 +107,6 @@ export function createNodeParts(index: number, options: ClusterOptions): NodePar
     clockAheadMs: 0,
     asleep: false,
     inbox: [],
-    lastFrames: {},
     startedAt: 0,
     upSince: 0,
     pausedUntil: 0,

@@ -34,6 +34,8 @@ export interface WorldInit {
   readonly confs?: readonly string[]
   /** Whose nodes.conf is kept; of a node that will not crash nobody reads it. All, if left out. */
   readonly keepsDisk?: (index: number) => boolean
+  /** Whether nodes remember what they logged; they do, if left out. Of many failures at once many millions of lines tell. */
+  readonly keepsLog?: boolean
 }
 
 export function createWorld(init: WorldInit): World {
@@ -318,7 +320,7 @@ export class World {
         node.published.push(Buffer.from(effect.message).toString())
         break
       case 'log':
-        node.log.push(effect.text)
+        if (this.init.keepsLog !== false) node.log.push(effect.text)
         break
       case 'slots-lost':
       case 'state':
@@ -329,11 +331,9 @@ export class World {
   }
 
   private send(node: SimNode, effect: Extract<Effect, { type: 'send' }>): void {
-    const { message } = effect
-    const last = node.lastFrames[message.body.type]
-    const frame = last?.sent === message ? last : { sent: message, bytes: encode(message), received: undefined }
-    node.lastFrames[message.body.type] = frame
-    this.init.tap?.(node, frame.bytes)
+    const bytes = encode(effect.message)
+    this.init.tap?.(node, bytes)
+    const frame = { bytes, message: undefined }
     for (const link of effect.links) send(this.network, node, link, frame)
   }
 
