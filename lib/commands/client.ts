@@ -1,4 +1,5 @@
 /** CLIENT: what a connection says about itself, and what an operator may do to others. */
+
 import type { Millis } from '../base/brand.ts'
 import { parseInteger } from '../base/bytes.ts'
 import { fail, SYNTAX } from '../errors.ts'
@@ -7,6 +8,7 @@ import { endWait } from '../server/blocking.ts'
 import type { Call } from '../server/call.ts'
 import type { Client } from '../server/client.ts'
 import { clientLine } from '../server/client-line.ts'
+import { position } from './args.ts'
 import { killClients, listedClients } from './client-filter.ts'
 import { CLIENT_HELP } from './client-help.ts'
 import type { Command, CommandFlag } from './define.ts'
@@ -335,6 +337,6 @@ function unblock({ server, reply }: Call, argv: Argv): void {
   if (argv.count > 4) throw tooManyArguments('CLIENT', argv)
   const how = argv.count === 4 ? argv.word(3) : 'timeout'
   if (how !== 'timeout' && how !== 'error') throw fail('CLIENT UNBLOCK reason should be TIMEOUT or ERROR')
-  const target = server.clients.get(argv.integer(2))
+  const target = server.clients.get(position(argv, 2))
   reply.integer(target !== undefined && endWait(server, target, how) ? 1 : 0)
 }

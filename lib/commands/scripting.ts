@@ -1,9 +1,11 @@
 /** EVAL and its kin, and the cache of scripts. */
+
 import { fail } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import { NO_SCRIPT, type Script } from '../script/cache.ts'
 import type { Call } from '../server/call.ts'
 import { showToMonitors } from '../server/monitor.ts'
+import { position } from './args.ts'
 import { type ArgumentDoc, type Command, type CommandFlag, countedKeys, family, type KeyPositions } from './define.ts'
 import { word } from './docs.ts'
 import { HELP_ROW, replyHelp } from './help.ts'
@@ -199,7 +201,7 @@ function evaluateSha(call: Call, argv: Argv, readOnly: boolean): void {
 
 /** Argument 2: how many of the words after it are keys. Throws NOT_INTEGER, or why that cannot be. */
 export function keyCount(argv: Argv): number {
-  const count = argv.integer(2)
+  const count = position(argv, 2)
   if (count > argv.count - 3) throw fail("Number of keys can't be greater than number of args")
   if (count < 0) throw fail("Number of keys can't be negative")
   return count

@@ -1,11 +1,11 @@
 /** The server as a whole: its databases, its clock, what it tells about itself, and its end. */
 
-import { parseInteger } from '../base/bytes.ts'
 import { wallClock } from '../base/clock.ts'
 import { ClientError, DB_RANGE, fail, SYNTAX } from '../errors.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { infoText } from '../server/info.ts'
+import { integerWithin } from './args.ts'
 import { type Command, family } from './define.ts'
 import { word } from './docs.ts'
 import { lolwut } from './lolwut.ts'
@@ -192,12 +192,10 @@ function flush(call: Call, argv: Argv, remove: (call: Call) => number): void {
 function swapDatabases(call: Call, argv: Argv): void {
   const { server, reply } = call
   if (server.cluster !== undefined) throw fail('SWAPDB is not allowed in cluster mode')
-  const one = parseInteger(argv.at(1))
-  if (one === undefined) throw fail('invalid first DB index')
-  const other = parseInteger(argv.at(2))
-  if (other === undefined) throw fail('invalid second DB index')
-  const first = server.keyspace.databases[one]
-  const second = server.keyspace.databases[other]
+  const [first, second] = ['first', 'second'].map((which, i) => {
+    const index = integerWithin(argv, i + 1, -(2n ** 31n), 2n ** 31n - 1n, `invalid ${which} DB index`)
+    return server.keyspace.databases[index]
+  })
   if (first === undefined || second === undefined) throw DB_RANGE
   if (first !== second) first.swapWith(second)
   call.forcePropagate()

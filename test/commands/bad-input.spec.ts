@@ -68,10 +68,19 @@ const APART =
 /** What could wait does not in a transaction. */
 const WAITS = /^(bl|br|bz|xread)/
 
+/** Of the other families what answers by its input alone, and changes nothing that later requests would notice. */
+const OTHERS =
+  /^(acl\|(cat|deluser|dryrun|getuser|log|whoami|users)|command\|(getkeys|getkeysandflags)|config\|resetstat|latency\|(reset|history|latest)|slowlog\|reset|swapdb|flushdb|dbsize|echo|auth|client\|(getname|setname|unblock|no-evict|caching|getredir)|fcall|fcall_ro|eval|eval_ro|evalsha|evalsha_ro|script\|(exists|flush|load)|function\|(load|delete|flush|list|restore|dump)|publish|spublish|pubsub\|(channels|numpat|numsub|shardchannels|shardnumsub)|watch|unwatch|asking|readonly|readwrite|cluster\|.*|wait)$/
+
 const entries = [...table.entries.values()]
   .flatMap((entry) => [...(entry.subcommands?.values() ?? [entry])])
   .filter(({ command, fullName }) => {
-    return GROUPS.has(command.group) && command.run !== undefined && !APART.test(fullName) && !isNewer(command)
+    return (
+      (GROUPS.has(command.group) || OTHERS.test(fullName)) &&
+      command.run !== undefined &&
+      !APART.test(fullName) &&
+      !isNewer(command)
+    )
   })
 
 /** The request with each of its arguments spoiled in each way; the first `words` are the command's name. */
