@@ -232,8 +232,9 @@ const HALF_COUNT = 2 ** HALF_STEPS
 
 /** The smallest cell of a score. */
 function cellOf(score: number): Cell {
-  const high = Math.floor(score / 2 ** STEPS)
-  const low = score % 2 ** STEPS
+  const whole = Math.trunc(score)
+  const high = Math.floor(whole / 2 ** STEPS)
+  const low = whole % 2 ** STEPS
   return {
     column: gather(high >>> 1) * HALF_COUNT + gather(low >>> 1),
     row: gather(high) * HALF_COUNT + gather(low),

@@ -111,6 +111,14 @@ describeBeside('geo commands answer like redis-server 7.0', function () {
     )
   })
 
+  it('places of scores that are no whole numbers, or below zero', () =>
+    both.compare(
+      ['-0.25', '0.5', '-1', '-5.5'].flatMap((score) => [
+        ['ZADD', 'geo', score, 'a'],
+        ['GEOPOS', 'geo', 'a'],
+      ]),
+    ))
+
   it('places added and looked at', () => both.agree(PLACES, 100))
   it('places searched for', () => both.agree(fc.oneof(PLACES, search, search, RADIUS), 300))
 })
