@@ -6,6 +6,7 @@ import { Cluster } from 'ioredis'
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import { createCluster } from 'redis'
 import Redlock from 'redlock'
+import { ask } from '../support/client.ts'
 import { startCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
 import { stopEverything } from '../support/process.ts'
@@ -13,11 +14,13 @@ import { stopEverything } from '../support/process.ts'
 describe('what applications build on', function () {
   this.timeout(120_000)
   let port: number
+  let ports: readonly number[]
   const open: { close(): unknown }[] = []
 
   before(async () => {
     const { primaries } = await startCluster({ kinds: ['rookery'], primaries: 3 })
-    port = primaries[0]!.port
+    ports = primaries.map((node) => node.port)
+    port = ports[0]!
   })
   afterEach(async () => {
     for (const one of open.splice(0).reverse()) await one.close()
@@ -53,6 +56,12 @@ describe('what applications build on', function () {
     )
     open.push(queue, events, worker)
     await Promise.all([events.waitUntilReady(), worker.waitUntilReady()])
+    // It is connected then, but hears only what happens once it waits at the end of the stream.
+    await eventually(async () => (await Promise.all(ports.map((one) => ask(one, 'CLIENT', 'LIST')))).join(), {
+      what: 'somebody listens to the events',
+      withinMs: 20_000,
+      until: (clients) => clients.includes('cmd=xread '),
+    })
     const names = Array.from({ length: 100 }, (_, i) => `job ${i}`)
     await queue.addBulk(names.map((name) => ({ name, data: {} })))
     await queue.add('late', {}, { delay: 200 })
