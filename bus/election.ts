@@ -207,7 +207,8 @@ export const electionTimeoutMs = (c: Cluster): number => Math.max(2 * c.options.
 function scheduleElection(c: Cluster): void {
   const rank = c.manual.endsAt > 0 ? 0 : replicaRank(c)
   const delayMs = electionDelayMs(c, rank)
-  Object.assign(c.election, { startAt: c.now + delayMs, scheduledAt: c.now, rank, sent: false, votes: 0 })
+  const line = { ahead: electionsAhead(c), aheadSince: c.now }
+  Object.assign(c.election, { startAt: c.now + delayMs, scheduledAt: c.now, rank, ...line, sent: false, votes: 0 })
   const offset = c.facts.replicationOffset
   log(c, 'warning', `Start of election delayed for ${delayMs} milliseconds (rank #${rank}, offset ${offset}).`)
   // Our offset, for the others to rank themselves by while we all wait.
@@ -219,7 +220,7 @@ function scheduleElection(c: Cluster): void {
 function adjustDelay(c: Cluster): void {
   const { election } = c
   const rank = replicaRank(c)
-  const startAt = (election.scheduledAt + electionDelayMs(c, rank)) as Millis
+  const startAt = Math.max(election.scheduledAt + electionDelayMs(c, rank), turnAt(c, rank)) as Millis
   if (rank !== election.rank) {
     const [verb, ms] =
       startAt > election.startAt ? ['added', startAt - election.startAt] : ['removed', election.startAt - startAt]
@@ -228,6 +229,16 @@ function adjustDelay(c: Cluster): void {
   Object.assign(election, { startAt, rank })
   if (c.now >= startAt) requestVotes(c)
   else explainDelay(c, 'waiting-delay')
+}
+
+/** When it is our turn, with so many elections ahead: the time we leave each of them runs from when the line last moved. Were it to
+ *  run from the failure, a line that needs longer than the first of its steps would be overrun by all who are left in it. */
+function turnAt(c: Cluster, rank: number): number {
+  const { election } = c
+  const ahead = electionsAhead(c)
+  if (ahead < election.ahead) election.aheadSince = c.now
+  election.ahead = ahead
+  return election.aheadSince + rank * RANK_STEP_MS + ahead * SHARD_STEP_MS
 }
 
 /** The other replicas of our primary that may take its place. */

@@ -141,6 +141,9 @@ export interface Election {
   startAt: Millis
   /** When it was scheduled. */
   scheduledAt: Millis
+  /** How many elections of other shards go first, and when that last became fewer. */
+  ahead: number
+  aheadSince: Millis
   rank: number
   sent: boolean
   votes: number
@@ -312,6 +315,8 @@ export function createCluster(init: {
     election: {
       startAt: 0 as Millis,
       scheduledAt: 0 as Millis,
+      ahead: 0,
+      aheadSince: 0 as Millis,
       rank: 0,
       sent: false,
       votes: 0,

@@ -593,6 +593,20 @@ describe('election in a simulated world', () => {
     }
   })
 
+  it('and none is overrun by the next where messages take their time', () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const w = createWorld({ seed, nodes: 26, delay: { minMs: 20, maxMs: 40 } })
+      w.form(13)
+      const dead = [0, 1, 2, 3, 4, 5]
+      for (const i of dead) w.crash(i)
+      w.until(() => dead.every((i) => isPrimary(w, 13 + i)), 20_000)
+      const elections = w.nodes.flatMap(({ log }) =>
+        log.filter((line) => line.startsWith('Starting a failover election')),
+      )
+      assert.equal(elections.length, dead.length, `seed ${seed}`)
+    }
+  })
+
   it('the replica with the most data wins', () => {
     for (let seed = 1; seed <= 5; seed++) {
       const w = world(seed, 9)
