@@ -52,7 +52,14 @@ const TESTS: Readonly<Record<string, () => string[]>> = {
 const RECEIVED = Buffer.allocUnsafeSlow(64 * 1024)
 const inner = new InProcess({ 'cluster-enabled': 'yes' })
 const { server } = inner
-server.cluster = { view: lonelyCluster(), ask: () => undefined, endTurn() {}, publish() {}, links: () => [] }
+server.cluster = {
+  view: lonelyCluster(),
+  ask: () => undefined,
+  endTurn() {},
+  replied() {},
+  publish() {},
+  links: () => [],
+}
 if (options.stream) server.replication.stream.open('f'.repeat(40))
 const client = server.connect(
   { ...inner.connect().client.wire, write: () => true },

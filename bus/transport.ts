@@ -51,6 +51,10 @@ export interface Transport {
   connect(link: LinkId, ip: string, port: number): void
   /** Sends one frame to each link that exists, also to one still being dialled: it goes out when the dial succeeds. */
   send(links: readonly LinkId[], frame: Buffer): void
+  /** What is sent from now on waits for `release`, and then leaves in one write for each link: those in whose name it is sent, clients,
+   *  are answered first, as by a real server, and do not wait for what other nodes are told. */
+  hold(): void
+  release(): void
   /** Closes a link without telling the core, who knows. What waits to be sent is lost. */
   drop(link: LinkId): void
   /** Bytes waiting to be sent. */
@@ -106,6 +110,8 @@ class TcpTransport implements Transport {
   private readonly servers: Server[] = []
   /** Raw accepted sockets, among them those whose TLS handshake is not over: no links yet, but to be closed with us. */
   private readonly accepted = new Set<Socket>()
+  /** Sockets with frames that wait; undefined when none has to. */
+  private held: Set<Socket> | undefined
   private closed = false
 
   constructor(options: TransportOptions) {
@@ -138,8 +144,23 @@ class TcpTransport implements Transport {
   send(links: readonly LinkId[], frame: Buffer): void {
     for (const link of links) {
       const socket = this.wires.get(link)?.socket
-      if (socket && !socket.destroyed) socket.write(frame)
+      if (!socket || socket.destroyed) continue
+      if (this.held && !this.held.has(socket)) {
+        this.held.add(socket)
+        socket.cork()
+      }
+      socket.write(frame)
     }
+  }
+
+  hold(): void {
+    this.held ??= new Set()
+  }
+
+  release(): void {
+    const held = this.held
+    this.held = undefined
+    if (held) for (const socket of held) socket.uncork()
   }
 
   drop(link: LinkId): void {

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-import { keepYoungHeapSmall } from './cli/young-heap.ts'
+import { compileSooner, keepYoungHeapSmall } from './cli/v8-flags.ts'
 
 // Before anything else is loaded: what has grown stays.
 keepYoungHeapSmall()
+compileSooner()
 const { main } = await import('./cli/main.ts')
 
 await main(process.argv.slice(2))

@@ -141,6 +141,7 @@ export class Driver implements ClusterDoor {
   }
 
   ask(operation: Operation): Answer | undefined {
+    this.#hold()
     // It may be about a slot that is to get new keys.
     this.#purge.finish()
     this.#saveMayFail = operation.name === 'saveconfig'
@@ -158,8 +159,19 @@ export class Driver implements ClusterDoor {
     if (this.view.stateDirty || awaitsStream(this.view)) this.feed({ type: 'turn-end' })
   }
 
+  replied(): void {
+    this.#transport.release()
+  }
+
   publish(sharded: boolean, channel: Uint8Array, message: Uint8Array): void {
+    this.#hold()
     this.feed({ type: 'publish', sharded, channel, message })
+  }
+
+  /** What is sent in the name of a client leaves after the replies of this turn. */
+  #hold(): void {
+    this.#transport.hold()
+    this.#server.host.requestEndTurn()
   }
 
   links(): readonly LinkInfo[] {

@@ -37,7 +37,7 @@ export interface Records {
   close(): Promise<void>
 }
 
-/** Records read at once. Of more the young generation of the heap, which is kept small (lib/cli/young-heap.ts), would be full when it is
+/** Records read at once. Of more the young generation of the heap, which is kept small (lib/cli/v8-flags.ts), would be full when it is
  *  collected: with 1000 the collections of a start took twice as long. */
 const SLICE = 250
 const SLICE_BYTES = 1024 * 1024

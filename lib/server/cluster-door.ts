@@ -19,6 +19,8 @@ export interface ClusterDoor {
   ask(operation: Operation): Answer | undefined
   /** The event-loop turn ends: the state of the cluster follows from all that was asked in it. */
   endTurn(): void
+  /** The turn's replies have left: what was asked in it goes out to the other nodes. */
+  replied(): void
   /** Sends a published message over the bus. */
   publish(sharded: boolean, channel: Uint8Array, message: Uint8Array): void
   links(): readonly LinkInfo[]

@@ -299,6 +299,7 @@ export class Server {
     const flushing = this.#flushing
     this.#flushing = []
     for (const client of flushing) this.#flush(client)
+    this.cluster?.replied()
   }
 
   /** The disk refuses: whoever wrote what is not there must not be told that it was done. Nor can it be told that it was not, for it

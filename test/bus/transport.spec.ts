@@ -92,6 +92,22 @@ describe('bus/transport', () => {
     await heard(c, 'message 101 ping')
   })
 
+  it('holds frames back until they are released, in order', async () => {
+    const [a, b] = [await station(), await station()]
+    a.connect(1, '127.0.0.1', b.port)
+    await heard(a, 'up 1')
+    a.hold()
+    a.send([1], FAIL)
+    a.send([1], PING)
+    assert.equal(a.buffered(1), FAIL.length + PING.length)
+    a.release()
+    assert.equal(a.buffered(1), 0)
+    a.send([1], FAIL)
+    await eventually(() => b.messages.length === 3, { what: 'three messages', withinMs: 5000 })
+    const types = b.messages.map(({ body }) => body.type)
+    assert.deepEqual(types, ['fail', 'ping', 'fail'])
+  })
+
   it('speaks IPv6', async function () {
     const loopback = Object.values(networkInterfaces()).some((all) => all?.some((one) => one.address === '::1'))
     if (!loopback) return this.skip()
