@@ -7,7 +7,7 @@ import { blacklist, isBlacklisted, startHandshake } from './handshake.ts'
 import { record } from './history.ts'
 import { normalizeIp } from './ip.ts'
 import { startManualFailover } from './manual-failover.ts'
-import { broadcastPong } from './send.ts'
+import { broadcastPong, showImport } from './send.ts'
 import { bindSlot, listSlots, unbindAll, unbindSlot } from './slots.ts'
 import type { Cluster, ClusterNode } from './state.ts'
 import {
@@ -188,11 +188,10 @@ function assignSlot(c: Cluster, { slot, id }: SetSlotAction<'node'>): Answer | u
   return undefined
 }
 
-/** Everybody hears of it at once: who looks at the cluster after a reshard finds that all agree. */
 function finishImport(c: Cluster, slot: number): void {
   if (bumpEpochWithoutConsensus(c)) log(c, 'warning', `configEpoch updated after importing slot ${slot}`)
   c.importingFrom.delete(slot)
-  broadcastPong(c, 'all')
+  showImport(c)
 }
 
 /** CLUSTER REPLICATE. A primary must have nothing to lose first. */

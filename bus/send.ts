@@ -73,7 +73,7 @@ export function broadcastToShard(c: Cluster, body: Body): void {
 /** Shows our new configuration unasked: to everybody after a win, or to the replicas of our shard before an election,
  *  so that they can rank themselves by our offset. `first` is who most needs to know. */
 export function broadcastPong(c: Cluster, to: 'all' | 'shard', first?: ClusterNode): void {
-  if (to === 'all') c.shownSlots = c.myself.slots.slice()
+  if (to === 'all') Object.assign(c, { shownSlots: c.myself.slots.slice(), shownTick: c.tickCount })
   const nodes = reachable(c).filter((node) => to === 'all' || (node.role === 'replica' && inMyShard(c, node)))
   const urgent = nodes.filter((node) => node === first)
   sendPongs(c, [...urgent, ...nodes.filter((node) => node !== first)])
@@ -87,6 +87,13 @@ export function showGains(c: Cluster): void {
   const gained = findSlot(slots, c.shownSlots, () => true) !== undefined
   c.shownSlots = slots.slice()
   if (gained && c.options.fastFailover && c.myself.role === 'primary') broadcastPong(c, 'all')
+}
+
+/** Shows a slot that was imported to everybody: who looks at the cluster after a reshard finds that all agree. By fast failover's rules
+ *  one in each tick is shown at once, and the next tick shows the others: where slots move by the thousand, each of them would be a
+ *  message to every node. */
+export function showImport(c: Cluster): void {
+  if (!c.options.fastFailover || c.shownTick !== c.tickCount) broadcastPong(c, 'all')
 }
 
 /** Shows our configuration to these nodes, as far as there are links to them: one message for those that read extensions

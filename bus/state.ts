@@ -213,8 +213,9 @@ export interface Cluster {
   mentioned: { tick: number; size: number; suspects: number; section: GossipSection } | undefined
   /** The slots the last header spoke of: messages share them while they are the same. */
   saidSlots: Uint8Array
-  /** Our slots as we last showed them to everybody. */
+  /** Our slots as we last showed them to everybody, and the tick of that. */
   shownSlots: Uint8Array
+  shownTick: number
   /** Suspicions of this step that nobody has been told yet. */
   untold: ClusterNode[]
   stats: { sent: Record<BodyType, number>; received: Record<BodyType, number>; bufferLimitExceeded: number }
@@ -335,6 +336,7 @@ export function createCluster(init: {
     mentioned: undefined,
     saidSlots: new Uint8Array(SLOT_BYTES),
     shownSlots: new Uint8Array(SLOT_BYTES),
+    shownTick: -1,
     untold: [],
     stats: { sent: zeroCounters(), received: zeroCounters(), bufferLimitExceeded: 0 },
     history: [],

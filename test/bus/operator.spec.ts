@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Effect } from '../../bus/effect.ts'
 import type { Operation } from '../../bus/event.ts'
 import { writeNodesConf } from '../../bus/nodes-conf.ts'
 import { operate } from '../../bus/operator.ts'
 import { createWorld, type World } from '../../bus/sim/world.ts'
-import type { Cluster } from '../../bus/state.ts'
+import type { Cluster, ClusterOptions } from '../../bus/state.ts'
+import { step } from '../../bus/step.ts'
 import { setReplicaOf } from '../../bus/table.ts'
 import type { Epoch } from '../../lib/base/brand.ts'
 import { outcome } from '../support/client.ts'
@@ -16,8 +18,8 @@ import { addReplica, addRow, type Facts, id, logTexts, makeCluster, NOW, ownSlot
 const [A, M] = [id('a'), id('m')]
 
 /** We own slots 0-9, `a` owns 10-19 and has replica `b`; `e` owns nothing. */
-function scene(): Cluster {
-  const c = makeCluster()
+function scene(options: Partial<ClusterOptions> = {}): Cluster {
+  const c = makeCluster(options)
   const a = addRow(c, 'a')
   addReplica(c, 'b', a)
   addRow(c, 'e')
@@ -62,7 +64,7 @@ function alone(configEpoch: number): Cluster {
 }
 
 const SCENES = {
-  primary: scene,
+  primary: () => scene(),
   replica: replicaScene,
   primaryWithKeys: () => withKeys(scene()),
   emptyWithKeys: () => withKeys(makeReplicable()),
@@ -215,6 +217,22 @@ describe('CLUSTER SETSLOT', () => {
       [[3, 'pong']],
     )
     assert.equal(c.unsaved, 'fsync')
+  })
+
+  it("of slots imported in a row the first is shown at once, the others by the next tick; by redis-server's rules each", () => {
+    const pongs = (effects: readonly Effect[]): number =>
+      effects.filter((effect) => effect.type === 'send' && effect.message.body.type === 'pong').length
+    for (const fastFailover of [true, false]) {
+      const c = scene({ fastFailover })
+      c.currentEpoch = 6 as Epoch
+      const shown = [10, 11].map((slot) => {
+        operate(c, setslot(slot, 'importing', 'a'))
+        operate(c, setslot(slot, 'node', 'm'))
+        return pongs(takeEffects(c))
+      })
+      shown.push(pongs(step(c, { type: 'tick' }, c.now)))
+      assert.deepEqual(shown, fastFailover ? [1, 0, 1] : [1, 1, 0])
+    }
   })
 
   it('NODE that takes our last slot makes us a replica of the new owner, if migration is allowed', () => {
