@@ -35,6 +35,8 @@ export class ListValue {
   #owner = ++owners
   /** New chunks are cut from it. */
   #slab: Slab | undefined
+  /** One whose chunks are all gone, to go on with: a queue that grows no longer takes no further memory. */
+  #spare: Slab | undefined
 
   /** A list over one listpack, which now belongs to it. */
   constructor(pack?: Listpack) {
@@ -63,14 +65,6 @@ export class ListValue {
     pack.owner = this.#owner
     this.#link(this.#chunks.size, pack)
     this.#size += pack.count
-  }
-
-  /** Adds the elements of another list at the right end. They are shared. */
-  concat(other: ListValue): void {
-    const chunks = other.#chunks
-    other.#owner = ++owners
-    for (let i = 0; i < chunks.size; i++) this.#link(this.#chunks.size, chunks.at(i))
-    this.#size += other.#size
   }
 
   /** The only listpack of a small list. */
@@ -335,7 +329,9 @@ export class ListValue {
 
   /** A slab that has room for a chunk. */
   #room(size: number): Slab {
-    if (this.#slab?.hasRoom(size) !== true) this.#slab = Slab.for(size, this.#bytes)
+    if (this.#slab?.hasRoom(size) === true) return this.#slab
+    this.#slab = this.#spare?.hasRoom(size) === true ? this.#spare : Slab.for(size, this.#bytes)
+    this.#spare = undefined
     return this.#slab
   }
 
@@ -360,8 +356,11 @@ export class ListValue {
   }
 
   #unlink(place: number): void {
-    this.#bytes -= this.#chunks.at(place).size
+    const { owner, slab, size } = this.#chunks.at(place)
+    this.#bytes -= size
     this.#chunks.remove(place)
+    // What others share is still read. And a list that has become small keeps no memory in store.
+    if (owner === this.#owner && slab?.give() === true && slab.room.length <= this.#bytes) this.#spare = slab
   }
 }
 

@@ -1,6 +1,7 @@
 /** One entry of a listpack: encoding and data, then their length once more, so that entries can be walked from either end. The
  *  table is in reference section 10. */
 import { parseInt64, parseInteger } from '../../lib/base/bytes.ts'
+import { copyShort } from '../../lib/base/copy.ts'
 
 /** First bytes of an entry from which on the form changes; what is below is a 7-bit integer. Of `INTEGER_64` there is only that. */
 const STRING_6 = 0x80
@@ -12,10 +13,13 @@ const INTEGER_24 = 0xf2
 const INTEGER_32 = 0xf3
 export const INTEGER_64 = 0xf4
 
+/** Longer text is no 64-bit integer. */
+export const LONGEST_INTEGER = 20
+
 /** The integer whose decimal text this is, when it is kept instead of it. */
 export function canonicalInteger(bytes: Uint8Array, start: number, end: number): number | bigint | undefined {
   const length = end - start
-  if (length === 0 || length > 20 || bytes[start]! > 0x39) return undefined
+  if (length === 0 || length > LONGEST_INTEGER || bytes[start]! > 0x39) return undefined
   return parseInteger(bytes, start, end) ?? (length > 15 ? parseInt64(bytes, start, end) : undefined)
 }
 
@@ -97,6 +101,27 @@ export function encodeHead(bytes: Uint8Array, start: number, end: number): numbe
   HEAD[0] = STRING_32
   HEAD.writeUInt32LE(length, 1)
   return 5
+}
+
+/** Bytes of the whole entry of a text that `writeText` can write. */
+export function textEntryLength(length: number): number {
+  const data = length < 64 ? 1 + length : 2 + length
+  return data + backLength(data)
+}
+
+/** Writes the whole entry of a text: longer than LONGEST_INTEGER, and not by much longer than SHORT. */
+export function writeText(from: DataView, start: number, length: number, to: DataView, at: number): void {
+  let text = at + 1
+  if (length < 64) to.setUint8(at, STRING_6 | length)
+  else {
+    to.setUint16(at, (STRING_12 << 8) | length)
+    text++
+  }
+  const end = text + length
+  copyShort(from, start, start + length, to, text)
+  const data = end - at
+  if (data <= 127) to.setUint8(end, data)
+  else to.setUint16(end, ((data >> 7) << 8) | 0x80 | (data & 0x7f))
 }
 
 function encodeInteger(value: number | bigint): number {

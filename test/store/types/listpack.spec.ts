@@ -15,7 +15,9 @@ const element: fc.Arbitrary<Buffer> = fc.oneof(
     .tuple(fc.constantFrom(0, 7, 12, 13, 15, 16, 23, 24, 31, 32, 53, 63), fc.integer({ min: -1, max: 1 }), fc.boolean())
     .map(([bits, by, negative]) => bytes(String((negative ? -1n : 1n) * 2n ** BigInt(bits) + BigInt(by)))),
   fc.constantFrom('007', '-0', '+1', ' 1', '1.0', '').map(bytes),
-  fc.constantFrom(63, 64, 125, 126, 127, 4095, 4096, 16_378, 16_381, 16_384).map((length) => Buffer.alloc(length, 'x')),
+  fc
+    .constantFrom(20, 21, 63, 64, 125, 126, 127, 192, 193, 4095, 4096, 16_378, 16_381, 16_384)
+    .map((length) => Buffer.alloc(length, 'x')),
 )
 
 const contents = (pack: Listpack): Buffer[] => {
