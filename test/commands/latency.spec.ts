@@ -115,7 +115,7 @@ describeBeside('LATENCY', () => {
             [/\$6\r\n7\.0\.15|\$5\r\n7\.2\.4/g, '<version>'],
             [/(\$2\r\nid\r\n):\d+/g, '$1:<id>'],
             [/:\d{10}\r\n/g, ':<time>\r\n'],
-            [/3\d ms|3\dms|:3\d\r\n/g, '<30 ms>'],
+            [/[3-9]\d ms|[3-9]\dms|:[3-9]\d\r\n/g, '<30 ms>'],
             [/period 0\.00|period 1\.00/g, 'period <p>'],
             [/\n[01]\ns\n/g, '\n<age>\n'],
           ],
