@@ -90,10 +90,15 @@ export function showGains(c: Cluster): void {
 }
 
 /** Shows a slot that was imported to everybody: who looks at the cluster after a reshard finds that all agree. By fast failover's rules
- *  one in each tick is shown at once, and the next tick shows the others: where slots move by the thousand, each of them would be a
- *  message to every node. */
+ *  only the first in each tick; of the others the replicas hear at once, and the primaries by the next tick: tools tell those
+ *  themselves, one after another, and where slots move by the thousand each would be one more message to every node. */
 export function showImport(c: Cluster): void {
   if (!c.options.fastFailover || c.shownTick !== c.tickCount) broadcastPong(c, 'all')
+  else
+    sendPongs(
+      c,
+      reachable(c).filter((node) => node.role === 'replica'),
+    )
 }
 
 /** Shows our configuration to these nodes, as far as there are links to them: one message for those that read extensions
