@@ -1,6 +1,7 @@
-/** How long our event loop pauses: many keys, a mixed load, and beside it a checkpoint, a full synchronisation and a dump:
+/** How long our event loop pauses: many keys and a few large collections, a mixed load, and beside it a checkpoint, a full synchronisation
+ *  and a dump:
  *
- *      npm run bench:pauses [-- --keys 5000000 --seconds 10 --clients 20]
+ *      npm run bench:pauses [-- --keys 5000000 --elements 1000000 --seconds 10 --clients 20]
  *
  *  Milliseconds by which the loop was late, looked at each millisecond inside the server by a module that is preloaded: seen from
  *  outside, the delays of the load's own process would be counted too. "own" leaves out what the server's thread waited for a core
@@ -21,11 +22,14 @@ import { run } from './support/run.ts'
 const { values: options } = parseArgs({
   options: {
     keys: { type: 'string', default: '5000000' },
+    elements: { type: 'string', default: '1000000' },
     seconds: { type: 'string', default: '10' },
     clients: { type: 'string', default: '20' },
   },
 })
 const KEYS = Number(options.keys)
+/** Of each large collection. */
+const ELEMENTS = Number(options.elements)
 const PATIENCE_MS = 600_000
 /** Commands a client sends at once. */
 const PIPELINE = 8
@@ -49,6 +53,20 @@ function filling(i: number): readonly string[] {
   }
 }
 
+function element(i: number): readonly string[] {
+  const rest = `${i} of a large collection`
+  switch (i % 4) {
+    case 0:
+      return ['HSET', 'large:hash', `field ${i}`, rest]
+    case 1:
+      return ['SADD', 'large:set', rest]
+    case 2:
+      return ['ZADD', 'large:zset', String(i % 1000), rest]
+    default:
+      return ['RPUSH', 'large:list', rest]
+  }
+}
+
 const some = (step: number, of: number): number => Math.floor((Math.random() * KEYS) / step) * step + of
 
 const MIX: readonly (() => readonly string[])[] = [
@@ -63,6 +81,8 @@ const MIX: readonly (() => readonly string[])[] = [
   () => ['SADD', `set:${some(40, 20)}`, String(Math.random())],
   () => ['ZADD', `zset:${some(40, 30)}`, String(Math.random()), 'one'],
   () => ['ZRANGE', `zset:${some(40, 30)}`, '0', '-1'],
+  () => element(Math.floor(Math.random() * ELEMENTS * 4)),
+  () => ['HDEL', 'large:hash', `field ${Math.floor(Math.random() * ELEMENTS) * 4}`],
 ]
 
 /** Sends pieces of the mix until it is told to stop. */
@@ -161,6 +181,7 @@ async function measure(): Promise<void> {
   delete process.env['NODE_OPTIONS']
   const pid = Number((await fields(server.port, 'INFO', 'server'))['process_id'])
   await fill(server.port, KEYS, filling)
+  await fill(server.port, ELEMENTS * 4, element)
   const load = new Load()
   await load.start(server.port)
   await delaysOf(pid)
@@ -175,7 +196,9 @@ async function measure(): Promise<void> {
     table.push([name, seconds.toFixed(1), rate, shown(delays.late), shown(delays.own), delays.gcMax.toFixed(1)])
   }
   await load.stop()
-  process.stdout.write(`${KEYS} keys, ${options.clients} clients, ${PIPELINE} commands at a time; ms\n${table}\n`)
+  process.stdout.write(
+    `${KEYS} keys, ${ELEMENTS} elements in each large collection, ${options.clients} clients, ${PIPELINE} commands at a time; ms\n${table}\n`,
+  )
 }
 
 try {

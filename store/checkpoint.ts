@@ -2,9 +2,10 @@
  *  the last checkpoint counts, whatever happens; afterwards what it replaced is garbage, swept away when there is enough of it. */
 import { slotOf } from '../lib/base/slot.ts'
 import type { Cut, CutEntry } from './cut.ts'
+import type { Frozen } from './frozen.ts'
 import type { RecordBatch, Records } from './level.ts'
 import { type Commit, encodeValue, generationOf, isRemoval, isSameKey, type RecordText, recordKey } from './record.ts'
-import { isLarge, partsOf, type Value } from './value.ts'
+import type { Value } from './value.ts'
 
 /** What a checkpoint is made of: all keys, or those that have changed. */
 export type CheckpointCut = Pick<Cut, 'read' | 'commit' | 'abandon'>
@@ -66,8 +67,8 @@ class Filling {
   bytes = 0
   readonly #cut: CheckpointCut
   readonly #generation: number
-  /** What is too large for one record and stays as it is: written when there is nothing else. */
-  readonly #large: CutEntry[] = []
+  /** What is too large for one record: written before more is read. */
+  readonly #large: LargeEntry[] = []
   #parts: Iterator<RecordParts> | undefined
   #isDone = false
 
@@ -99,15 +100,16 @@ class Filling {
   #read(batch: RecordBatch): void {
     const entries = this.#cut.read(STEP)
     for (const entry of entries) {
-      if (entry.value !== undefined && entry.isFrozen && isLarge(entry.value)) this.#large.push(entry)
-      else this.#put(batch, entry, entry.value, 0)
+      const { value } = entry
+      if (value?.type === 'frozen') this.#large.push({ entry, value })
+      else this.#put(batch, entry, value, 0)
     }
     this.#isDone = entries.length === 0
   }
 
-  *#inParts(entry: CutEntry): Generator<RecordParts, void> {
-    let part = 0
-    for (const value of partsOf(entry.value!)) yield [entry, value, part++]
+  *#inParts({ entry, value }: LargeEntry): Generator<RecordParts, void> {
+    let number = 0
+    for (const part of value.parts) yield [entry, part, number++]
   }
 
   #put(batch: RecordBatch, { db, key, expireAt }: CutEntry, value: Value | undefined, part: number): void {
@@ -116,6 +118,11 @@ class Filling {
     batch.put(name, message)
     this.bytes += name.length + message.length
   }
+}
+
+interface LargeEntry {
+  readonly entry: CutEntry
+  readonly value: Frozen
 }
 
 type RecordParts = readonly [entry: CutEntry, value: Value, part: number]

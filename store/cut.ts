@@ -1,20 +1,21 @@
 /** The keyspace exactly as it was at one instant, read in small slices while writes go on: for a full synchronisation, an RDB file,
  *  a checkpoint. Nothing is copied when it is opened. A cut walks the keys in their order (by slot, then by hash), and whoever is about
  *  to change or remove a key which the cut has not come to yet gives it that key first. So it costs memory only for what changes
- *  before its turn; of a large list no more than the chunks that change. */
+ *  before its turn; of a large collection no more than the elements, or the chunks of a list, that change. */
 import type { Address } from './arena.ts'
 import type { Entries } from './entries.ts'
+import { type Frozen, freeze } from './frozen.ts'
 import { END, type Position } from './table.ts'
-import { copyValue, freeze, type Value } from './value.ts'
+import type { Walk } from './types/walk.ts'
+import { copyValue, type Value } from './value.ts'
 
 /** One key as it was. */
 export interface CutEntry {
   readonly db: number
   readonly key: Buffer
-  /** Undefined: removed since the last checkpoint. */
-  readonly value: Value | undefined
-  /** The value stays as it is. Else a collection is only to be looked at before the next change of the keyspace. */
-  readonly isFrozen: boolean
+  /** A collection is only to be looked at before the next change of the keyspace; what is frozen until the cut ends. Undefined: removed
+   *  since the last checkpoint. */
+  readonly value: Value | Frozen | undefined
   /** Unix milliseconds; 0 = never. */
   readonly expireAt: number
 }
@@ -44,15 +45,17 @@ export class CutPart {
   readonly #since: number
   readonly #epoch: number
   readonly #given: CutEntry[]
+  readonly #walks: Set<Walk>
   readonly #found: Address[] = []
   #position: Position = 0
 
-  /** The entries as they are now; what is given goes to `given`. */
-  constructor({ entries, db, since }: CutScope, given: CutEntry[]) {
+  /** The entries as they are now; what is given goes to `given`, and to `walks` what is begun. */
+  constructor({ entries, db, since }: CutScope, given: CutEntry[], walks: Set<Walk>) {
     this.#entries = entries
     this.#db = db
     this.#since = since
     this.#given = given
+    this.#walks = walks
     this.#epoch = entries.epoch++
     entries.cuts.push(this)
   }
@@ -83,12 +86,10 @@ export class CutPart {
 
   #entry(at: Address, willChange: boolean): CutEntry {
     const value = this.#entries.value(at)
-    const frozen = willChange ? copyValue(value) : freeze(value)
     return {
       db: this.#db,
       key: this.#entries.keyBytes(at),
-      value: frozen ?? value,
-      isFrozen: frozen !== undefined,
+      value: freeze(value, this.#walks) ?? (willChange ? copyValue(value) : value),
       expireAt: this.#entries.expireAt(at),
     }
   }
@@ -104,13 +105,15 @@ export class Cut {
   /** What was given, from #at on: copies, which can wait. */
   readonly #given: CutEntry[] = []
   #at = 0
+  /** Over large collections that were handed out, or given. */
+  readonly #walks = new Set<Walk>()
   #isOpen = true
 
   constructor(scopes: readonly CutScope[], isWhole: boolean, end: CutEnd) {
     this.isWhole = isWhole
     this.#end = end
     this.#removed = removals(scopes)
-    this.#parts = scopes.map((scope) => new CutPart(scope, this.#given))
+    this.#parts = scopes.map((scope) => new CutPart(scope, this.#given, this.#walks))
   }
 
   /** About `most` entries more, each key once; none at the end. Removed keys come first. A page is handed out whole, even if that
@@ -156,7 +159,7 @@ export class Cut {
       if (next.done === true) this.#removalsLeft = false
       else {
         const [db, name] = next.value
-        entries.push({ db, key: Buffer.from(name, 'latin1'), value: undefined, isFrozen: true, expireAt: 0 })
+        entries.push({ db, key: Buffer.from(name, 'latin1'), value: undefined, expireAt: 0 })
       }
     }
     return entries
@@ -167,6 +170,7 @@ export class Cut {
     this.#isOpen = false
     for (const part of this.#parts) part.close()
     this.#parts.length = 0
+    for (const walk of this.#walks) walk.close()
     how(this.#end)
   }
 }

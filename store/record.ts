@@ -13,7 +13,7 @@ import { RdbError } from './rdb/source.ts'
 import type { Limits } from './rdb/types.ts'
 import type { SegmentHead } from './segments.ts'
 import { FieldDeadlines } from './types/field-deadlines.ts'
-import { extend, type Value } from './value.ts'
+import type { Value } from './value.ts'
 
 /** Bytes as LevelDB gets them: latin1. */
 export type RecordText = string
@@ -195,26 +195,31 @@ export class RecordReader {
 
   /** The value, whatever its type; it owns its bytes. `limits`: how far collections stay packed. Throws RecordError. */
   value(limits?: Limits): Value {
+    const value = this.#decode(limits)
+    const deadlines = this.#deadlines
+    if (this.#parts.length > 0) {
+      const further = new RecordReader()
+      for (const [name, message] of this.#parts) {
+        further.read(name, message)
+        further.#decode(limits, value)
+      }
+    }
+    // Not before all fields are there: a field that is set loses its deadline.
+    if (value.type === 'hash' && deadlines !== undefined) value.deadlines = FieldDeadlines.decode(deadlines)
+    return value
+  }
+
+  /** The value in this record alone, or `whole`, to which the elements in it are added. */
+  #decode(limits?: Limits, whole?: Value): Value {
     const bytes = Buffer.from(this.bytes.subarray(this.start, this.end))
     if (this.isString) return { type: 'string', bytes, raw: false }
     try {
-      const value = loadDump(bytes, limits)
-      if (value.type === 'hash' && this.#deadlines !== undefined)
-        value.deadlines = FieldDeadlines.decode(this.#deadlines)
-      if (value.type === TYPES[this.#type]) return this.#whole(value, limits)
+      const value = loadDump(bytes, limits, whole)
+      if (value.type === TYPES[this.#type] && (whole === undefined || value === whole)) return value
     } catch (cause) {
       if (!(cause instanceof RdbError)) throw cause
     }
     throw this.#damaged
-  }
-
-  #whole(value: Value, limits?: Limits): Value {
-    const reader = this.#parts.length === 0 ? this : new RecordReader()
-    for (const [name, message] of this.#parts) {
-      reader.read(name, message)
-      extend(value, reader.value(limits))
-    }
-    return value
   }
 
   get #damaged(): RecordError {

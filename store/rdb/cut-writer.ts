@@ -1,9 +1,8 @@
 /** A cut as an RDB file, written a slice at a time while the data changes: for full synchronisations and for BGSAVE. */
 import { monotonicMicros } from '../../lib/base/clock.ts'
 import type { Cut } from '../cut.ts'
-import { isLarge } from '../value.ts'
-import type { Writing } from './forms.ts'
-import { type RdbEntry, type RdbOptions, RdbWriter } from './writer.ts'
+import { type FrozenEntry, type RdbOptions, RdbWriter } from './writer.ts'
+import type { Writing } from './writing.ts'
 
 /** How long one slice keeps the main thread. Every turn of the event loop has one: what is longer adds to each client's wait, what is
  *  much shorter is spent on the turns. */
@@ -15,8 +14,8 @@ export class CutWriter {
   readonly #cut: Pick<Cut, 'read' | 'abandon'>
   readonly #out: RdbWriter
   readonly #micros: () => number
-  /** What takes long, and stays as it is: written when there is nothing else. */
-  readonly #large: RdbEntry[] = []
+  /** What takes long: written before more is read. */
+  readonly #large: FrozenEntry[] = []
   #writing: Writing | undefined
   #isDone = false
 
@@ -52,9 +51,9 @@ export class CutWriter {
 
   #read(): void {
     const entries = this.#cut.read(STEP)
-    for (const { db, key, value, isFrozen, expireAt } of entries) {
+    for (const { db, key, value, expireAt } of entries) {
       if (value === undefined) continue
-      if (isFrozen && isLarge(value)) this.#large.push({ db, key, value, expireAt })
+      if (value.type === 'frozen') this.#large.push({ db, key, value, expireAt })
       else this.#out.entry({ db, key, value, expireAt })
     }
     if (entries.length > 0) return

@@ -1,12 +1,13 @@
 /** DUMP payloads: one value with its type byte, then the RDB version (u16 LE) and the CRC64 of all before it. No key, no deadline. */
 import type { Value } from '../value.ts'
 import { Crc64 } from './crc64.ts'
-import { finish, writerOf } from './forms.ts'
+import { writerOf } from './forms.ts'
 import { RDB_READ_VERSION } from './reader.ts'
 import { Sink } from './sink.ts'
 import { type Decoding, decodeWhole, RdbError, Source, UnsupportedTypeError } from './source.ts'
 import { DEFAULT_LIMITS, type Limits, readValue } from './types.ts'
 import { LIBRARY, RDB_VERSION } from './writer.ts'
+import { finish } from './writing.ts'
 
 /** Version and checksum. */
 const FOOTER = 2 + 8
@@ -16,7 +17,7 @@ export function dumpValue(value: Value, compress = true): Buffer {
   const out = new Sink(compress)
   const { code, write } = writerOf(value)
   out.u8(code)
-  finish(write(out, value))
+  finish(write(out))
   return seal(out)
 }
 
@@ -39,11 +40,11 @@ function seal(out: Sink): Buffer {
 
 /** The value RESTORE stores; it owns its bytes. Throws RdbError with a real server's words when the payload is too short, of a newer
  *  version or damaged ("DUMP payload version or checksum are wrong"), or whole but senseless ("Bad data format"), and
- *  UnsupportedTypeError. `limits`: how far collections stay packed. */
-export function loadDump(payload: Buffer, limits = DEFAULT_LIMITS): Value {
+ *  UnsupportedTypeError. `limits`: how far collections stay packed. `whole`: see `readValue`. */
+export function loadDump(payload: Buffer, limits = DEFAULT_LIMITS, whole?: Value): Value {
   const source = unseal(payload)
   try {
-    const value = decodeWhole(readTyped(source, limits))
+    const value = decodeWhole(readTyped(source, limits, whole))
     if (value !== undefined) return value
   } catch (cause) {
     if (cause instanceof UnsupportedTypeError || !(cause instanceof RdbError)) throw cause
@@ -89,6 +90,6 @@ function isIntact(payload: Buffer, body: number): boolean {
     .equals(payload.subarray(body + 2))
 }
 
-function* readTyped(from: Source, limits: Limits): Decoding<Value> {
-  return yield* readValue(from, yield* from.u8(), limits)
+function* readTyped(from: Source, limits: Limits, whole?: Value): Decoding<Value> {
+  return yield* readValue(from, yield* from.u8(), limits, whole)
 }

@@ -1,15 +1,18 @@
 /** How values are written: a row for each type of value. Only forms that Redis 7.0 reads. */
-import type { Value } from '../value.ts'
+import type { Frozen } from '../frozen.ts'
+import type { StringValue, Value } from '../value.ts'
 import type { Sink } from './sink.ts'
-import { writeStream } from './stream.ts'
+import { writeKnown, writeNodes } from './stream.ts'
 import { PACKED } from './types.ts'
+import { eachInSteps, STEP, type Writing } from './writing.ts'
 
-const WRITERS: { readonly [T in Value['type']]: ValueWriter<Extract<Value, { type: T }>> } = {
-  string: { code: 0, write: (out, value) => void out.string(value.bytes) },
+const STRING = 0
+
+const FORMS: { readonly [T in Collection['type']]: Form<Extract<Collection, { type: T }>> } = {
   list: {
     code: 18,
-    *write(out, value) {
-      out.length(value.nodeCount)
+    count: (value) => value.nodeCount,
+    *elements(out, value) {
       for (const bytes of value.nodes()) {
         out.length(PACKED)
         out.stringCopy(bytes)
@@ -20,38 +23,25 @@ const WRITERS: { readonly [T in Value['type']]: ValueWriter<Extract<Value, { typ
   hash: {
     code: 4,
     packed: { code: 16, bytes: (value) => value.packedBytes },
-    *write(out, value) {
-      out.length(value.size)
-      let left = STEP
-      for (const [field, bytes] of value) {
+    count: (value) => value.size,
+    elements: (out, value) =>
+      eachInSteps(value, ([field, bytes]) => {
         out.string(field)
         out.string(bytes)
-        if (--left > 0) continue
-        left = STEP
-        yield
-      }
-    },
+      }),
   },
   set: {
     code: 2,
     // Redis 7.0 knows no packed set of strings.
     packed: { code: 11, bytes: (value) => (value.encoding === 'intset' ? value.packedBytes : undefined) },
-    *write(out, value) {
-      out.length(value.size)
-      let left = STEP
-      for (const member of value) {
-        out.string(Buffer.from(member, 'latin1'))
-        if (--left > 0) continue
-        left = STEP
-        yield
-      }
-    },
+    count: (value) => value.size,
+    elements: (out, value) => eachInSteps(value, (member) => out.string(Buffer.from(member, 'latin1'))),
   },
   zset: {
     code: 5,
     packed: { code: 17, bytes: (value) => value.packedBytes },
-    *write(out, value) {
-      out.length(value.size)
+    count: (value) => value.size,
+    *elements(out, value) {
       // From the highest score down, as a real server does.
       for (let to = value.size; to > 0; to -= STEP) {
         value.visit(Math.max(0, to - STEP), to, true, (member, score) => {
@@ -62,33 +52,57 @@ const WRITERS: { readonly [T in Value['type']]: ValueWriter<Extract<Value, { typ
       }
     },
   },
-  stream: { code: 19, write: (out, value) => void writeStream(out, value) },
+  stream: { code: 19, count: (value) => value.nodeCount, elements: writeNodes, end: writeKnown },
 }
 
-/** Elements between two steps of writing. */
-const STEP = 64
+type Collection = Exclude<Value, StringValue>
 
-/** What is left of writing something: each step writes a little more of it, while it stays as it is. */
-export type Writing = Iterator<undefined, void>
-
-/** Writes what is left. */
-export function finish(writing: Writing | undefined): void {
-  while (writing !== undefined && writing.next().done !== true);
-}
-
-interface ValueWriter<T extends Value> {
+interface Form<T extends Collection> {
   readonly code: number
   /** The type byte of a value that is packed: then the body is its bytes, as one string. */
   readonly packed?: { readonly code: number; readonly bytes: (value: T) => Buffer | undefined }
-  /** Writes the body, or says how to go on with it. */
-  readonly write: (out: Sink, value: T) => Writing | undefined
+  /** The number of elements, which stands before them. */
+  readonly count: (value: T) => number
+  /** Writes the elements. Those of all parts, one part behind the other, are those of the whole. */
+  readonly elements: (out: Sink, value: T) => Writing
+  /** Writes what is known of the value beside its elements, behind them. */
+  readonly end?: (out: Sink, value: T) => Writing
 }
 
-/** The type byte for a value, and what writes the body. */
-export function writerOf<T extends Value>(value: T): ValueWriter<T> {
-  // The row under the name of a type is for values of that type, which the compiler cannot follow.
-  const row = WRITERS[value.type] as ValueWriter<T>
-  const bytes = row.packed?.bytes(value)
-  if (row.packed === undefined || bytes === undefined) return row
-  return { code: row.packed.code, write: (out) => void out.stringCopy(bytes) }
+/** The row under the name of a type is for values of that type, which the compiler cannot follow. */
+const formOf = <T extends Collection>(type: T['type']): Form<T> => FORMS[type] as Form<T>
+
+interface ValueWriter {
+  /** The type byte. */
+  readonly code: number
+  /** Writes what comes behind the key, or says how to go on with it. */
+  readonly write: (out: Sink) => Writing | undefined
+}
+
+/** How a value is written. */
+export function writerOf(value: Value | Frozen): ValueWriter {
+  if (value.type === 'string') return { code: STRING, write: (out) => void out.string(value.bytes) }
+  if (value.type === 'frozen') {
+    const form = formOf(value.of)
+    return { code: form.code, write: (out) => writeParts(out, form, value) }
+  }
+  const form = formOf(value.type)
+  const bytes = form.packed?.bytes(value)
+  if (form.packed !== undefined && bytes !== undefined)
+    return { code: form.packed.code, write: (out) => void out.stringCopy(bytes) }
+  const whole = { count: form.count(value), parts: [value], known: value }
+  return { code: form.code, write: (out) => writeParts(out, form, whole) }
+}
+
+function* writeParts<T extends Collection>(
+  out: Sink,
+  { elements, end }: Form<T>,
+  { count, parts, known }: Pick<Frozen<T>, 'count' | 'parts' | 'known'>,
+): Writing {
+  out.length(count)
+  for (const part of parts) {
+    yield* elements(out, part)
+    yield
+  }
+  if (known !== undefined && end !== undefined) yield* end(out, known)
 }

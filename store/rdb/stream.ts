@@ -5,6 +5,7 @@ import { StreamValue } from '../types/stream.ts'
 import { ID_SIZE, readId, type StreamId, UINT64_MAX, writeId } from '../types/stream-id.ts'
 import type { Sink } from './sink.ts'
 import { type Decoding, RdbError, type Source } from './source.ts'
+import { eachInSteps, type Writing } from './writing.ts'
 
 /** 1: Redis 5 and 6. 2: Redis 7.0, more counters. 3: Redis 7.2, when a consumer was last active. */
 type Form = 1 | 2 | 3
@@ -14,8 +15,8 @@ interface Node {
   readonly listpack: Buffer
 }
 
-/** Reads the body of a stream. Throws RdbError and PackedError. */
-export function* readStream(from: Source, form: Form): Decoding<StreamValue> {
+/** Reads the body of a stream, or adds the entries in it to `whole`. Throws RdbError and PackedError. */
+export function* readStream(from: Source, form: Form, whole?: StreamValue): Decoding<StreamValue> {
   const nodes = yield* readNodes(from)
   const size = yield* from.length()
   const lastId = yield* readIdPair(from)
@@ -26,7 +27,8 @@ export function* readStream(from: Source, form: Form): Decoding<StreamValue> {
   // What form 1 does not say is worked out as far as it can be.
   if (form === 1) for (const group of stream.groups) group.entriesRead = stream.countUpTo(group.lastId)
   if (stream.size !== size) throw new RdbError(`stream of ${stream.size} entries that claims ${size}`)
-  return stream
+  whole?.concat(stream)
+  return whole ?? stream
 }
 
 function* readNodes(from: Source): Decoding<Node[]> {
@@ -107,13 +109,17 @@ function* readIdPair(from: Source): Decoding<StreamId> {
   return { ms, seq: yield* from.uint64() }
 }
 
-/** Writes the body of a stream in form 2. */
-export function writeStream(out: Sink, stream: StreamValue): void {
-  out.length(stream.nodeCount)
+/** Writes the nodes of a stream, one a step. */
+export function* writeNodes(out: Sink, stream: StreamValue): Writing {
   for (const { id, listpack } of stream.nodes()) {
     out.string(idBytes(id))
     out.stringCopy(listpack)
+    yield
   }
+}
+
+/** Writes what stands behind the nodes, in form 2. */
+export function* writeKnown(out: Sink, stream: StreamValue): Writing {
   out.length(stream.size)
   for (const id of [stream.lastId, stream.firstId, stream.maxDeletedId]) writeIdPair(out, id)
   out.length(stream.entriesAdded)
@@ -123,17 +129,17 @@ export function writeStream(out: Sink, stream: StreamValue): void {
     writeIdPair(out, lastId)
     out.length(entriesRead ?? UNKNOWN)
     out.length(pending.size)
-    for (const { id, deliveredAt, deliveries } of pending) {
+    yield* eachInSteps(pending, ({ id, deliveredAt, deliveries }) => {
       out.bytes(idBytes(id))
       out.i64(deliveredAt)
       out.length(deliveries)
-    }
+    })
     out.length(consumers.size)
     for (const consumer of consumers) {
       out.string(Buffer.from(consumer.name, 'latin1'))
       out.i64(consumer.seenAt)
       out.length(consumer.pending.size)
-      for (const { id } of consumer.pending) out.bytes(idBytes(id))
+      yield* eachInSteps(consumer.pending, ({ id }) => out.bytes(idBytes(id)))
     }
   }
 }

@@ -36,7 +36,7 @@ interface TypeRow {
   readonly code: number
   /** As an error message should call it. */
   readonly name: string
-  readonly read?: (from: Source, limits: Limits) => Decoding<Value>
+  readonly read?: (from: Source, limits: Limits, whole?: Value) => Decoding<Value>
 }
 
 const ROWS: readonly TypeRow[] = [
@@ -62,8 +62,8 @@ const ROWS: readonly TypeRow[] = [
   {
     code: 2,
     name: 'set',
-    *read(from, limits) {
-      const set = new SetValue()
+    *read(from, limits, whole) {
+      const set = whole?.type === 'set' ? whole : new SetValue()
       for (let left = yield* from.length(); left > 0; left--)
         addMember(set, from.shortString() ?? keyOf(yield* from.string()), limits)
       return set
@@ -82,8 +82,8 @@ const ROWS: readonly TypeRow[] = [
   {
     code: 4,
     name: 'hash',
-    *read(from, limits) {
-      const hash = new HashValue()
+    *read(from, limits, whole) {
+      const hash = whole?.type === 'hash' ? whole : new HashValue()
       for (let left = yield* from.length(); left > 0; left--)
         addField(
           hash,
@@ -97,8 +97,8 @@ const ROWS: readonly TypeRow[] = [
   {
     code: 5,
     name: 'zset',
-    *read(from, limits) {
-      const zset = new ZSetValue()
+    *read(from, limits, whole) {
+      const zset = whole?.type === 'zset' ? whole : new ZSetValue()
       for (let left = yield* from.length(); left > 0; left--)
         addScored(
           zset,
@@ -174,8 +174,8 @@ const ROWS: readonly TypeRow[] = [
   {
     code: 18,
     name: 'list',
-    *read(from, limits) {
-      const list = new ListValue()
+    *read(from, limits, whole) {
+      const list = whole?.type === 'list' ? whole : new ListValue()
       for (let left = yield* from.length(); left > 0; left--) {
         const container = yield* from.length()
         const bytes = yield* from.string()
@@ -186,7 +186,11 @@ const ROWS: readonly TypeRow[] = [
       return list
     },
   },
-  { code: 19, name: 'stream', read: (from) => readStream(from, 2) },
+  {
+    code: 19,
+    name: 'stream',
+    read: (from, _limits, whole) => readStream(from, 2, whole?.type === 'stream' ? whole : undefined),
+  },
   {
     code: 20,
     name: 'set',
@@ -199,13 +203,14 @@ const ROWS: readonly TypeRow[] = [
 
 const BY_CODE: ReadonlyMap<number, TypeRow> = new Map(ROWS.map((row) => [row.code, row]))
 
-/** Reads the value that follows a type byte; it owns its bytes. Throws RdbError for a type that is unknown, UnsupportedTypeError
+/** Reads the value that follows a type byte; it owns its bytes. What was written in parts (see frozen.ts) is read in parts: each adds its
+ *  elements to `whole`, which is returned, if it has that type. Throws RdbError for a type that is unknown, UnsupportedTypeError
  *  for one that we cannot hold, and EmptyValueError, after the last byte, for a collection without elements. */
-export function readValue(from: Source, code: number, limits: Limits): Decoding<Value> {
+export function readValue(from: Source, code: number, limits: Limits, whole?: Value): Decoding<Value> {
   const row = BY_CODE.get(code)
   if (row === undefined) throw new RdbError(`unknown value type ${code}`)
   if (row.read === undefined) throw new UnsupportedTypeError(`unsupported type ${row.name} (${code})`)
-  return readSound(row.read(from, limits))
+  return readSound(row.read(from, limits, whole))
 }
 
 function* readSound(decoding: Decoding<Value>): Decoding<Value> {

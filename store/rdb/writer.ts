@@ -1,7 +1,9 @@
 /** An RDB file as a sequence of chunks, made while the keys are walked. What it emits, Redis 7.0 and everything newer can read. */
+import type { Frozen } from '../frozen.ts'
 import type { Value } from '../value.ts'
-import { finish, type Writing, writerOf } from './forms.ts'
+import { writerOf } from './forms.ts'
 import { Sink } from './sink.ts'
+import { finish, type Writing } from './writing.ts'
 
 /** Version 10, of Redis 7.0: there is no negotiation, so the oldest reader we care for decides. */
 export const RDB_VERSION = 10
@@ -13,6 +15,11 @@ export interface RdbEntry {
   readonly value: Value
   /** Unix milliseconds; 0 = none. */
   readonly expireAt: number
+}
+
+/** One whose value goes on changing. */
+export interface FrozenEntry extends Omit<RdbEntry, 'value'> {
+  readonly value: Frozen
 }
 
 export interface RdbOptions {
@@ -77,7 +84,7 @@ export class RdbWriter {
   }
 
   /** Begins an entry that may take several steps; nothing else is to be written until it is finished. */
-  begin(entry: RdbEntry): Writing | undefined {
+  begin(entry: RdbEntry | FrozenEntry): Writing | undefined {
     if (entry.db !== this.#db) this.#database(entry.db)
     return writeEntry(this.#out, entry)
   }
@@ -122,8 +129,9 @@ function writeAux(out: Sink, name: string, value: Buffer): void {
   out.string(value)
 }
 
-function writeEntry(out: Sink, { key, value, expireAt }: RdbEntry): Writing | undefined {
-  if (value.type === 'hash' && value.deadlines !== undefined) writeAux(out, FIELD_DEADLINES, value.deadlines.encode())
+function writeEntry(out: Sink, { key, value, expireAt }: RdbEntry | FrozenEntry): Writing | undefined {
+  const known = value.type === 'frozen' ? value.known : value
+  if (known?.type === 'hash' && known.deadlines !== undefined) writeAux(out, FIELD_DEADLINES, known.deadlines.encode())
   if (expireAt !== 0) {
     out.u8(EXPIRE_MILLIS)
     out.i64(expireAt)
@@ -131,5 +139,5 @@ function writeEntry(out: Sink, { key, value, expireAt }: RdbEntry): Writing | un
   const { code, write } = writerOf(value)
   out.u8(code)
   out.string(key)
-  return write(out, value)
+  return write(out)
 }

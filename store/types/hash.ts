@@ -5,6 +5,7 @@ import { type BulkSink, Listpack, PackedError } from './listpack.ts'
 import { Members } from './members.ts'
 import { scanStep } from './names.ts'
 import type { PackedBytes } from './packed-bytes.ts'
+import { Walk } from './walk.ts'
 import { BUFFER } from './weight.ts'
 
 /** How far a hash stays packed: number of fields, and bytes of each field and value. Named as in the configuration. */
@@ -76,6 +77,11 @@ export class HashValue {
     return copy
   }
 
+  /** Begins a walk over the fields and values; undefined for a packed hash. A table it hands out is good for another hash. */
+  walk(open: Set<Walk>): Walk | undefined {
+    return this.#form instanceof Members ? new Walk(this.#form, open) : undefined
+  }
+
   /** The spot of a field. */
   find(field: Key): number {
     const form = this.#form
@@ -137,7 +143,7 @@ export class HashValue {
   /** Sets a field to a copy of value[start, end); true when the field is new. A deadline it had is gone. */
   set(field: Key, value: Buffer, limits: HashLimits, start = 0, end = value.length): boolean {
     const most = limits.hashMaxListpackValue
-    if (this.#form instanceof Listpack && (field.length > most || end - start > most)) this.#unpack()
+    if (field.length > most || end - start > most) this.#form = this.#unpacked()
     const spot = this.find(field)
     const form = this.#form
     if (form instanceof Listpack) {
@@ -146,7 +152,7 @@ export class HashValue {
         form.append(field.bytes, field.start, field.end)
         form.append(value, start, end)
       }
-      if (this.size > limits.hashMaxListpackEntries) this.#unpack()
+      if (this.size > limits.hashMaxListpackEntries) this.#form = this.#unpacked()
     } else {
       // As good as always both come from one request.
       const data = value === field.bytes ? field.data : undefined
@@ -203,9 +209,10 @@ export class HashValue {
     return { next, elements }
   }
 
-  #unpack(): void {
+  #unpacked(): Members {
+    if (this.#form instanceof Members) return this.#form
     const members = new Members()
     for (const [field, value] of this) members.add(keyOf(field), value)
-    this.#form = members
+    return members
   }
 }

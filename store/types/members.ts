@@ -18,6 +18,16 @@ const LITTLE_ENDIAN = true
 const SCORE_BYTES = 8
 const NOTHING = Buffer.alloc(0)
 
+/** Who wants to have seen members as they are before they change or go. */
+export interface Watcher {
+  /** What belongs to the member at a place is about to change. */
+  changing(place: number): void
+  /** The member at a place is about to be removed, and the one at `last` to take the place. */
+  removing(place: number, last: number): void
+}
+
+const NOBODY: readonly Watcher[] = []
+
 /** Members have places from 0 up, without holes: adding, finding, removing and drawing take constant time. Who leaves is replaced
  *  by the last. That only ever moves a member down, which is why a walk from the end to the beginning meets every member that was
  *  there all the time, whatever comes and goes meanwhile. */
@@ -32,6 +42,7 @@ export class Members {
   /** Its place; -1 when nobody knows. */
   #opened = -1
   readonly #key = new Key(NOTHING, 0, 0)
+  #watchers = NOBODY
 
   get size(): number {
     return this.#at.size
@@ -80,6 +91,7 @@ export class Members {
 
   /** Removes the member at a place, which the last one then takes. */
   remove(place: number): void {
+    for (const watcher of this.#watchers) watcher.removing(place, this.size - 1)
     const at = this.#at.at(place)
     this.#index.remove(this.key(place).hash(), at)
     const last = this.#at.remove(place)
@@ -123,13 +135,17 @@ export class Members {
 
   copy(): Members {
     const copy = new Members()
-    for (let place = 0; place < this.size; place++) {
-      const key = this.key(place)
-      const { length } = key
-      const rest = this.#offset + HEAD + length
-      copy.add(key, this.#chunk.bytes, rest, rest + this.#restLength(), this.#chunk.data)
-    }
+    for (let place = 0; place < this.size; place++) copy.take(this, place)
     return copy
+  }
+
+  /** Adds the member at a place of another table, which is not in this, with what belongs to it; returns the bytes of it. */
+  take(other: Members, place: number): number {
+    const key = other.key(place)
+    const rest = other.#offset + HEAD + key.length
+    const end = rest + other.#restLength()
+    this.add(key, other.#chunk.bytes, rest, end, other.#chunk.data)
+    return end - other.#offset
   }
 
   /** The members as latin1 text. */
@@ -158,6 +174,7 @@ export class Members {
 
   /** Makes it a copy of bytes[start, end). */
   setRest(place: number, bytes: Buffer, start: number, end: number, data?: DataView): void {
+    for (const watcher of this.#watchers) watcher.changing(place)
     const length = end - start
     const from = this.#openRest(place)
     const before = from - this.#offset
@@ -180,8 +197,20 @@ export class Members {
   }
 
   setScore(place: number, score: number): void {
+    for (const watcher of this.#watchers) watcher.changing(place)
     const start = this.#openRest(place)
     this.#chunk.data.setFloat64(start, score, LITTLE_ENDIAN)
+  }
+
+  // --- watchers --------------------------------------------------------------------------------------------------------
+
+  /** From now on `watcher` is told of changes and removals before they happen. */
+  watch(watcher: Watcher): void {
+    this.#watchers = [...this.#watchers, watcher]
+  }
+
+  unwatch(watcher: Watcher): void {
+    this.#watchers = this.#watchers.filter((one) => one !== watcher)
   }
 
   // --- records ---------------------------------------------------------------------------------------------------------

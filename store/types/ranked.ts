@@ -153,6 +153,19 @@ export class Ranked {
     return count + this.#leaves.search(node, mark)
   }
 
+  /** The place in the table of the member of a rank. */
+  place(rank: number): number {
+    let node = this.#root
+    let left = rank
+    while (!isLeaf(node)) {
+      const { children, sizes } = node
+      let at = 0
+      while (left >= sizes[at]!) left -= sizes[at++]!
+      node = children[at]!
+    }
+    return this.#leaves.place(node, left)
+  }
+
   /** Visits the members of ranks [from, to), in descending order if `reversed`. Nothing may change meanwhile. */
   visit(from: number, to: number, reversed: boolean, visit: Visit): void {
     if (from < to) this.#visit(this.#root, from, to, reversed, visit)

@@ -6,6 +6,7 @@ import { canonicalInteger } from './listpack-entry.ts'
 import { Members } from './members.ts'
 import { keyOfText, scanStep } from './names.ts'
 import type { PackedBytes } from './packed-bytes.ts'
+import { Walk } from './walk.ts'
 import { BUFFER } from './weight.ts'
 
 /** How far a set stays an intset. Named as in the configuration. */
@@ -79,6 +80,11 @@ export class SetValue {
 
   copy(): SetValue {
     return new SetValue(this.#form.copy())
+  }
+
+  /** Begins a walk over the members; undefined for a packed set. A table it hands out is good for another set. */
+  walk(open: Set<Walk>): Walk | undefined {
+    return this.#form instanceof Members ? new Walk(this.#form, open) : undefined
   }
 
   /** The members as latin1 text. Do not change the set meanwhile. */
@@ -165,15 +171,18 @@ export class SetValue {
     if (form instanceof Members) return form
     if (form instanceof Intset && form.count < limits.setMaxIntsetEntries && integerOf(member) !== undefined)
       return form
-    if (form.count >= MAX_PACKED_ENTRIES || member.length > MAX_PACKED_VALUE) {
-      const members = new Members()
-      for (const text of this) members.add(keyOfText(text))
-      return members
-    }
+    if (form.count >= MAX_PACKED_ENTRIES || member.length > MAX_PACKED_VALUE) return this.#unpacked()
     if (form instanceof Listpack) return form
     const pack = Listpack.empty()
     for (const text of this) pack.append(Buffer.from(text, 'latin1'))
     return pack
+  }
+
+  #unpacked(): Members {
+    if (this.#form instanceof Members) return this.#form
+    const members = new Members()
+    for (const text of this) members.add(keyOfText(text))
+    return members
   }
 }
 

@@ -30,6 +30,8 @@ export class StreamNode {
   readonly #fields: number
   #live: number
   #deleted: number
+  /** Who may change it, where several have it (see StreamValue). */
+  owner = 0
 
   private constructor(id: StreamId, pack: Listpack, fields: number, live: number, deleted: number) {
     this.id = id

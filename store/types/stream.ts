@@ -42,6 +42,12 @@ export interface StreamParts {
   }>
 }
 
+/** Bytes of a part of a large stream (see `parts`), about. */
+const PART = 64 * 1024
+
+/** The owner of nodes that was named last. */
+let owners = 0
+
 /** The most bytes a node or the elements of one entry may have. */
 export const NODE_SIZE_LIMIT = 2 ** 30
 
@@ -50,6 +56,8 @@ export class StreamValue {
   readonly encoding = 'stream'
   #nodes: StreamNode[] = []
   #size = 0
+  /** What the stream may change is marked with this: whoever shares his nodes takes another mark. */
+  #owner = ++owners
   /** The id of the last entry ever added, or what XSETID said. */
   lastId = MIN_ID
   /** The id of the first entry; 0-0 when there is none. */
@@ -66,9 +74,7 @@ export class StreamValue {
     for (const { id, listpack } of parts.nodes) {
       const before = stream.last?.id
       if (before !== undefined && compareIds(before, id) >= 0) throw new PackedError('stream node order')
-      const node = StreamNode.from(id, listpack)
-      stream.#nodes.push(node)
-      stream.#size += node.live
+      stream.#add(StreamNode.from(id, listpack))
     }
     if (compareIds(stream.last?.id ?? MIN_ID, parts.lastId) > 0) throw new PackedError('stream last id')
     stream.lastId = parts.lastId
@@ -79,14 +85,65 @@ export class StreamValue {
     return stream
   }
 
+  /** Takes time for what the groups know. Nodes are shared, and whoever changes one first copies that one. */
   copy(): StreamValue {
-    const { lastId, maxDeletedId, entriesAdded, groups } = this
-    // Its own nodes need not be looked at as those from elsewhere are.
-    const copy = StreamValue.from({ nodes: [], lastId, maxDeletedId, entriesAdded, groups })
-    copy.#nodes = this.#nodes.map((node) => node.copy())
-    copy.#size = this.#size
-    copy.firstId = this.firstId
-    return copy
+    this.#owner = ++owners
+    return this.#with(this.#nodes.slice(), this.groups)
+  }
+
+  /** The stream in parts of moderate size, which share its nodes: to be put together by `concat`. The first has the groups too. */
+  *parts(): Generator<StreamValue> {
+    let groups: Iterable<Group> = this.groups
+    let nodes: StreamNode[] = []
+    let bytes = 0
+    for (const node of this.#nodes) {
+      if (bytes > 0 && bytes + node.size > PART) {
+        yield this.#with(nodes, groups)
+        groups = []
+        nodes = []
+        bytes = 0
+      }
+      nodes.push(node)
+      bytes += node.size
+    }
+    yield this.#with(nodes, groups)
+  }
+
+  /** Adds the entries of another stream, whose nodes now belong to this. Throws PackedError when they do not come after those of this. */
+  concat(other: StreamValue): void {
+    const last = this.last?.id
+    const next = other.#nodes[0]?.id
+    if (last !== undefined && next !== undefined && compareIds(last, next) >= 0)
+      throw new PackedError('stream node order')
+    for (const node of other.#nodes) this.#add(node)
+    this.firstId = this.first?.id ?? MIN_ID
+  }
+
+  /** Adds a node that belongs to nobody else. */
+  #add(node: StreamNode): void {
+    node.owner = this.#owner
+    this.#nodes.push(node)
+    this.#size += node.live
+  }
+
+  /** The node at a place, to be changed. */
+  #own(place: number): StreamNode {
+    const node = this.#nodes[place]!
+    if (node.owner === this.#owner) return node
+    const own = node.copy()
+    own.owner = this.#owner
+    this.#nodes[place] = own
+    return own
+  }
+
+  /** What is known of this stream, over other nodes. Its own need not be looked at as those from elsewhere are. */
+  #with(nodes: StreamNode[], groups: Iterable<Group>): StreamValue {
+    const { lastId, maxDeletedId, entriesAdded } = this
+    const stream = StreamValue.from({ nodes: [], lastId, maxDeletedId, entriesAdded, groups })
+    stream.#nodes = nodes
+    for (const node of nodes) stream.#size += node.live
+    stream.firstId = stream.first?.id ?? MIN_ID
+    return stream
   }
 
   /** Bytes in memory, an estimate: nodes are weighed by three of them. */
@@ -151,11 +208,13 @@ export class StreamValue {
   /** Adds an entry whose id is greater than all before: fields and values in turn are `words` from `from` up to `to`. */
   append(id: StreamId, words: Words, from: number, to: number, limits: NodeLimits): void {
     const node = this.#nodes.at(-1)
-    if (node !== undefined && hasRoom(node, words, from, to, limits)) node.append(id, words, from, to)
-    else this.#nodes.push(StreamNode.begin(id, words, from, to))
+    if (node !== undefined && hasRoom(node, words, from, to, limits)) {
+      this.#own(this.#nodes.length - 1).append(id, words, from, to)
+      this.#size++
+    } else this.#add(StreamNode.begin(id, words, from, to))
     this.lastId = id
     this.entriesAdded++
-    if (++this.#size === 1) this.firstId = id
+    if (this.#size === 1) this.firstId = id
   }
 
   /** Removes an entry; false when there is none. */
@@ -165,7 +224,7 @@ export class StreamValue {
     const at = node === undefined ? -1 : find(node, id)
     if (at < 0) return false
     if (node!.live === 1) this.#nodes.splice(index, 1)
-    else node!.delete(at)
+    else this.#own(index).delete(at)
     this.#size--
     if (compareIds(id, this.maxDeletedId) > 0) this.maxDeletedId = id
     if (compareIds(id, this.firstId) === 0) this.firstId = this.first?.id ?? MIN_ID
@@ -179,12 +238,12 @@ export class StreamValue {
     const isKept = (id: StreamId): boolean => 'from' in keep && compareIds(id, keep.from) >= 0
     let whole = 0
     let removed = 0
-    for (const node of this.#nodes) {
+    for (const [place, node] of this.#nodes.entries()) {
       if (removed >= excess || (limit > 0 && removed + node.live > limit)) break
       const last = node.idAt(node.edge(-1))
       if (removed + node.live > excess || isKept(last)) {
-        if (!approximate) removed += node.trim(excess - removed, isKept)
-        if (node.live === 0) whole++
+        if (!approximate) removed += this.#own(place).trim(excess - removed, isKept)
+        if (this.#nodes[place]!.live === 0) whole++
         break
       }
       removed += node.live

@@ -9,6 +9,7 @@ import { keyOfText, scanStep } from './names.ts'
 import type { PackedBytes } from './packed-bytes.ts'
 import { type Cut, comesBefore, cutBefore, Ranked, type Visit } from './ranked.ts'
 import { ranking } from './ranking.ts'
+import { Walk } from './walk.ts'
 import { BUFFER } from './weight.ts'
 
 /** How far a sorted set stays packed: number of members, and bytes of each. Named as in the configuration. */
@@ -29,6 +30,13 @@ interface Table {
 function emptyTable(): Table {
   const members = new Members()
   return { members, ranked: new Ranked(members) }
+}
+
+/** The scored members of a table, which come in no order. */
+function ranked(members: Members): Table {
+  const ranked = new Ranked(members)
+  for (const place of ranking(members)) ranked.add(members.score(place), members.key(place), place)
+  return { members, ranked }
 }
 
 /** A member as it arrives: a range of a request, or latin1 text. */
@@ -69,17 +77,13 @@ export class ZSetValue {
     return new ZSetValue(pack)
   }
 
-  /** A sorted set of the scored members of a table, which now belongs to it; packed when all of them may be. */
-  static of(members: Members, limits: ZSetLimits): ZSetValue {
-    const order = ranking(members)
-    if (mayBePacked(members, limits)) {
-      const zset = new ZSetValue()
-      for (const place of order) zset.add(members.key(place), members.score(place), limits)
-      return zset
-    }
-    const ranked = new Ranked(members)
-    for (const place of order) ranked.add(members.score(place), members.key(place), place)
-    return new ZSetValue({ members, ranked })
+  /** A sorted set of the scored members of a table, which now belongs to it; packed when all of them may be, by the limits if there are
+   *  any. */
+  static of(members: Members, limits?: ZSetLimits): ZSetValue {
+    if (limits === undefined || !mayBePacked(members, limits)) return new ZSetValue(ranked(members))
+    const zset = new ZSetValue()
+    for (const place of ranking(members)) zset.add(members.key(place), members.score(place), limits)
+    return zset
   }
 
   get size(): number {
@@ -118,6 +122,11 @@ export class ZSetValue {
     if (form instanceof Listpack) return new ZSetValue(form.copy())
     const members = form.members.copy()
     return new ZSetValue({ members, ranked: form.ranked.copy(members) })
+  }
+
+  /** Begins a walk over the scored members; undefined for a packed set. A table it hands out is good for another sorted set (see `of`). */
+  walk(open: Set<Walk>): Walk | undefined {
+    return this.#form instanceof Listpack ? undefined : new Walk(this.#form.members, open, this.#form.ranked)
   }
 
   /** The spot of a member. */
@@ -190,7 +199,8 @@ export class ZSetValue {
 
   /** Adds what is no member yet. */
   add(member: Member, score: number, limits: ZSetLimits): void {
-    if (this.size >= limits.zsetMaxListpackEntries || member.length > limits.zsetMaxListpackValue) this.#unpack()
+    if (this.size >= limits.zsetMaxListpackEntries || member.length > limits.zsetMaxListpackValue)
+      this.#form = this.#unpacked()
     const form = this.#form
     const key = keyFor(member)
     if (form instanceof Listpack) insert(form, key, score)
@@ -266,11 +276,11 @@ export class ZSetValue {
     return { next, elements }
   }
 
-  #unpack(): void {
-    if (!(this.#form instanceof Listpack)) return
+  #unpacked(): Table {
+    if (!(this.#form instanceof Listpack)) return this.#form
     const table = emptyTable()
     this.visit(0, this.size, false, (member, score) => addTo(table, keyOfText(member), score))
-    this.#form = table
+    return table
   }
 }
 

@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import protobuf from 'protobufjs'
 import { keyFromText } from '../../lib/base/key.ts'
+import { seededRandom } from '../../lib/base/random.ts'
 import { type CheckpointCut, type CheckpointReport, sweep, writeCheckpoint } from '../../store/checkpoint.ts'
 import type { CutEntry } from '../../store/cut.ts'
+import { freeze } from '../../store/frozen.ts'
 import { Keyspace } from '../../store/keyspace.ts'
 import { openRecords, type Records, RecordsError } from '../../store/level.ts'
 import { loadRecords } from '../../store/load.ts'
@@ -19,8 +21,9 @@ import {
   RecordReader,
   recordKey,
 } from '../../store/record.ts'
-import { ListValue } from '../../store/types/list.ts'
+import type { Value } from '../../store/value.ts'
 import { HEAD, newFolder, removeFolders } from './disks.ts'
+import { LARGE_KINDS, pictureOf } from './large-values.ts'
 
 const OPTIONS = { durable: false, sliceMicros: 1000, micros: () => 0 }
 const commitOf = (generation: number, oldest = 1): Commit => ({ ...HEAD, generation, oldest, libraries: [] })
@@ -30,7 +33,6 @@ const entry = (key: string, value: string | undefined, db = 0, expireAt = 0): Cu
   db,
   key: Buffer.from(key),
   value: value === undefined ? undefined : text(value),
-  isFrozen: true,
   expireAt,
 })
 
@@ -179,100 +181,85 @@ describe('a checkpoint', () => {
     await records.close()
   })
 
-  describe('of a large list', () => {
-    const listOf = (from: number, to: number): ListValue => {
-      const list = new ListValue()
-      for (let i = from; i < to; i++) list.push('right', -2, Buffer.from(`element ${i}`))
-      return list
-    }
-    const elements = (from: number, to: number): string[] =>
-      Array.from({ length: to - from }, (_, i) => `element ${from + i}`)
+  /** What a start would find of the only key. */
+  async function foundValue(records: Records): Promise<unknown> {
+    let found: unknown
+    await loadRecords(records, (await records.commit())!, (record) => {
+      assert.equal(found, undefined)
+      found = pictureOf(record.value())
+    })
+    return found
+  }
 
-    /** What a start would find of the only key. */
-    async function foundList(records: Records): Promise<string[] | undefined> {
-      let found: string[] | undefined
-      await loadRecords(records, (await records.commit())!, (record) => {
-        const value = record.value()
-        assert.ok(found === undefined && value.type === 'list')
-        found = [...value].map((one) => one.latin1Slice())
+  for (const kind of LARGE_KINDS)
+    describe(`of a large ${kind.type}`, () => {
+      const entryOf = (value: Value | undefined): CutEntry => ({
+        ...entry('key', undefined),
+        value: value === undefined ? undefined : (freeze(value, new Set()) ?? value),
       })
-      return found
-    }
 
-    const entryOf = (value: ListValue | undefined): CutEntry => ({ ...entry('list', undefined), value })
+      it('is written in parts, in slices of bounded time, and is one value again', async () => {
+        // A slice has time for two steps, or for one.
+        for (const step of [600, 2000]) {
+          const records = await openRecords(newFolder(), true)
+          let now = 0
+          const options = { durable: false, sliceMicros: 1000, micros: () => (now += step) }
+          let slices = 0
+          const watched: Records = {
+            ...records,
+            batch() {
+              slices++
+              return records.batch()
+            },
+          }
+          const value = kind.make(30_000)
+          const report = await writeCheckpoint(watched, new ListCut([entryOf(value)]), commitOf(1), options)
+          assert.ok(report.records > 5 && slices > report.records / 2, `${report.records} records in ${slices} slices`)
+          assert.deepEqual(await foundValue(records), pictureOf(value))
+          await records.close()
+        }
+      })
 
-    it('is written in parts, in slices of bounded time, and is one list again', async () => {
-      // A slice has time for two steps, or for one.
-      for (const step of [600, 2000]) {
+      it('takes the place of a longer one and of a shorter one, swept or not', async () => {
+        for (const sweeps of [false, true]) {
+          const records = await openRecords(newFolder(), true)
+          const sizes = [30_000, 10_000, 30, 20_000, undefined, 30, 15_000]
+          for (const [i, size] of sizes.entries()) {
+            const commit = commitOf(i + 1)
+            const value = size === undefined ? undefined : kind.make(size)
+            await write(records, commit, entryOf(value))
+            if (sweeps) assert.equal(await sweep(records, commit), await count(records))
+            assert.deepEqual(await foundValue(records), value === undefined ? undefined : pictureOf(value))
+          }
+          await records.close()
+        }
+      })
+
+      it('that was changed while it was written is as it was', async () => {
+        const keyspace = new Keyspace({ databases: 1 })
+        const db = keyspace.databases[0]!
+        const key = keyFromText('key')
+        const random = seededRandom(5)
+        db.write(key, kind.make(25_000), 0)
         const records = await openRecords(newFolder(), true)
-        let now = 0
-        const options = { durable: false, sliceMicros: 1000, micros: () => (now += step) }
-        let slices = 0
-        const watched: Records = {
+        const changing: Records = {
           ...records,
           batch() {
-            slices++
+            const value = db.readForWrite(key)!
+            for (let i = 0; i < 50; i++) kind.change(value, random)
+            db.changed(key)
             return records.batch()
           },
         }
-        const report = await writeCheckpoint(watched, new ListCut([entryOf(listOf(0, 60_000))]), commitOf(1), options)
-        assert.ok(report.records > 5 && slices > report.records / 2, `${report.records} records in ${slices} slices`)
-        assert.deepEqual(await foundList(records), elements(0, 60_000))
+        let now = 0
+        const options = { durable: false, sliceMicros: 1000, micros: () => (now += 600) }
+        await writeCheckpoint(changing, keyspace.openCheckpoint(), commitOf(1), options)
+        assert.deepEqual(await foundValue(records), pictureOf(kind.make(25_000)))
+        await writeCheckpoint(records, keyspace.openCheckpoint(), commitOf(2), options)
+        assert.deepEqual(await foundValue(records), pictureOf(db.peek(key)!))
         await records.close()
-      }
+      })
     })
-
-    it('takes the place of a longer one and of a shorter one, swept or not', async () => {
-      for (const sweeps of [false, true]) {
-        const records = await openRecords(newFolder(), true)
-        const lengths = [60_000, 20_000, 30, 40_000, undefined, 30, 30_000]
-        for (const [i, length] of lengths.entries()) {
-          const commit = commitOf(i + 1)
-          await write(records, commit, entryOf(length === undefined ? undefined : listOf(i, length)))
-          if (sweeps) assert.equal(await sweep(records, commit), await count(records))
-          assert.deepEqual(await foundList(records), length === undefined ? undefined : elements(i, length))
-        }
-        await records.close()
-      }
-    })
-
-    it('that was changed while it was written is as it was', async () => {
-      const keyspace = new Keyspace({ databases: 1 })
-      const db = keyspace.databases[0]!
-      const key = keyFromText('list')
-      const change = (act: (list: ListValue) => void): void => {
-        const list = db.readForWrite(key)
-        assert.ok(list?.type === 'list')
-        act(list)
-        db.changed(key)
-      }
-      db.write(key, listOf(0, 50_000), 0)
-      const records = await openRecords(newFolder(), true)
-      const changing: Records = {
-        ...records,
-        batch() {
-          change((list) => {
-            for (let i = 0; i < list.size; i += 3000) list.set(i, -2, Buffer.from('changed'))
-            list.push('left', -2, Buffer.from('new'))
-            list.drop('right', 100)
-          })
-          return records.batch()
-        },
-      }
-      let now = 0
-      const options = { durable: false, sliceMicros: 1000, micros: () => (now += 600) }
-      await writeCheckpoint(changing, keyspace.openCheckpoint(), commitOf(1), options)
-      assert.deepEqual(await foundList(records), elements(0, 50_000))
-      await writeCheckpoint(records, keyspace.openCheckpoint(), commitOf(2), options)
-      const after = db.peek(key)
-      assert.ok(after?.type === 'list')
-      assert.deepEqual(
-        await foundList(records),
-        [...after].map((one) => one.latin1Slice()),
-      )
-      await records.close()
-    })
-  })
 
   it('belongs to one process', async () => {
     const folder = newFolder()

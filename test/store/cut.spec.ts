@@ -4,17 +4,16 @@ import fc from 'fast-check'
 import type { Millis } from '../../lib/base/brand.ts'
 import { keyFromText } from '../../lib/base/key.ts'
 import { type Random, seededRandom } from '../../lib/base/random.ts'
-import type { Cut } from '../../store/cut.ts'
+import type { Cut, CutEntry } from '../../store/cut.ts'
 import { Keyspace } from '../../store/keyspace.ts'
 import { SetValue } from '../../store/types/set.ts'
 import { stringOf } from '../../store/types/string.ts'
-import type { Value } from '../../store/value.ts'
 
 /** A value as text that says all of it. */
-function describeValue(value: Value): string {
+function describeValue(value: NonNullable<CutEntry['value']>): string {
   if (value.type === 'string') return `string ${value.bytes.latin1Slice()}`
-  assert.equal(value.type, 'set')
-  return `set ${[...(value as SetValue)].sort()}`
+  assert.ok(value.type === 'set')
+  return `set ${[...value].sort()}`
 }
 
 /** A cut hands out whole pages of the table: so many entries, now and then some more. */
