@@ -20,7 +20,10 @@ export function learnProgress(c: Cluster, sender: ClusterNode, header: Header): 
 export function learnRole(c: Cluster, sender: ClusterNode, header: Header): void {
   sender.noFailover = (header.flags & NODE_FLAGS.noFailover) !== 0
   if (!header.replicaOf) {
-    if (sender.role === 'replica') record(c, { type: 'role', node: sender.id })
+    if (sender.role === 'replica') {
+      record(c, { type: 'role', node: sender.id })
+      sender.promotedAt = c.now
+    }
     makePrimaryRow(c, sender)
     return
   }
@@ -38,6 +41,15 @@ export function learnRole(c: Cluster, sender: ClusterNode, header: Header): void
   setReplicaOf(c, sender, primary)
   sender.shard = primary.shard
   needSaveLearned(c, 'save')
+}
+
+/** Whether the sender said this as a replica, before it said as a primary what we know: of what comes by two links the later word may come
+ *  first. Such a word would be the last if the sender died now, and its slots nobody's. Who gives up slots has heard of a higher epoch,
+ *  unless an operator took them from it: but then it says so again. */
+export function isOvertaken(c: Cluster, sender: ClusterNode, header: Header): boolean {
+  if (!header.replicaOf || sender.role === 'replica' || sender.slotCount === 0) return false
+  const isOlder = header.configEpoch < sender.configEpoch && header.currentEpoch <= sender.configEpoch
+  return isOlder && c.now - sender.promotedAt < c.options.nodeTimeoutMs
 }
 
 /** From a ping: names and addresses for clients, the shard, and whom the sender was told to forget. A name that is not

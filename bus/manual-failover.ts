@@ -109,7 +109,8 @@ export function continueManualFailover(c: Cluster): void {
 export const awaitsStream = (c: Cluster): boolean =>
   c.manual.endsAt > 0 && c.manual.targetOffset >= 0 && !c.manual.canStart && c.options.fastFailover
 
-/** Both sides give up when the time is over; a paused primary takes writes again. */
+/** Both sides give up when the time is over; a paused primary takes writes again. Judged before anything else is: the primary, which was
+ *  asked later, gives up later, so that no replica is elected for which it does not wait any more. */
 export function checkManualFailover(c: Cluster): void {
   if (c.manual.endsAt === 0 || c.now <= c.manual.endsAt) return
   log(c, 'warning', 'Manual failover timed out.')

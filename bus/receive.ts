@@ -5,7 +5,7 @@ import { noteAlive, receiveFail } from './failure.ts'
 import { mergeGossip } from './gossip.ts'
 import { learnOwnAddress, seenAddress, settleIdentity, startHandshake, updateAddress } from './handshake.ts'
 import { MESSAGE_FLAGS } from './layout.ts'
-import { learnExtensions, learnProgress, learnRole } from './learn.ts'
+import { isOvertaken, learnExtensions, learnProgress, learnRole } from './learn.ts'
 import { attachInbound } from './links.ts'
 import { continueManualFailover, noteManualOffset, onMfStart } from './manual-failover.ts'
 import type { Body, Header, Message, PingBody } from './message.ts'
@@ -62,7 +62,7 @@ function receivePing(c: Cluster, link: Link, sender: ClusterNode | undefined, he
   }
   if (!settleIdentity(c, link, sender, header)) return
   if (link.outbound && body.type === 'pong' && link.node) notePong(c, link.node)
-  if (!sender || sender === c.myself) return
+  if (!sender || sender === c.myself || isOvertaken(c, sender, header)) return
   if (body.type === 'ping') updateAddress(c, sender, link, header)
   learnRole(c, sender, header)
   learnClaims(c, sender, header)

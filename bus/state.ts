@@ -76,6 +76,8 @@ export interface ClusterNode {
   clientIpv6: string
   createdAt: Millis
   failedAt: Millis
+  /** When we saw it turn from a replica into a primary. */
+  promotedAt: Millis
   /** When we last voted for a replica of this primary. */
   votedAt: Millis
   offset: Offset
@@ -273,6 +275,7 @@ export function createNode(c: { now: Millis; random: Random }, id: NodeId): Clus
     clientIpv6: '',
     createdAt: c.now,
     failedAt: 0 as Millis,
+    promotedAt: 0 as Millis,
     votedAt: 0 as Millis,
     offset: 0 as Offset,
     offsetAt: 0 as Millis,

@@ -26,6 +26,7 @@ const TICKS_PER_RANDOM_PING = 10
 /** Advances the cluster by one event. Same state, event and time: same effects. */
 export function step(c: Cluster, event: Event, now: Millis): readonly Effect[] {
   c.now = now // one instant for every decision of this step
+  checkManualFailover(c)
   let answer: Effect | undefined
   switch (event.type) {
     case 'tick':
@@ -75,7 +76,6 @@ function tick(c: Cluster): void {
   const primary = c.myself.primary
   if (primary && !c.facts.hasPrimaryTarget) startReplication(c, primary)
   if (c.facts.primaryLinkUp) c.dataIsForeign = false
-  checkManualFailover(c)
   if (c.myself.role === 'replica') {
     advanceManualFailover(c)
     shareOffset(c)

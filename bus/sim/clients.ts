@@ -200,17 +200,21 @@ function checkConfirmed(ledger: Ledger, node: SimNode, forced: boolean): void {
   )
 }
 
-/** Keeps when a primary last heard a majority of the voters it knows. */
+/** Keeps when a primary last heard a majority of the voters it knows: also through others, whose gossip counts as a sign of life. */
 function noteMajority({ world, nodes }: Clients, node: SimNode): void {
-  const voters = [...node.cluster.nodes.values()].filter(isVoter)
-  const heard = voters.filter((row) => row === node.cluster.myself || hears(world, node, row.id))
+  const rows = [...node.cluster.nodes.values()]
+  const awake = rows.map(({ id }) => awakeNode(world, id)).filter((other) => other !== undefined)
+  const tellers = awake.filter((other) => other === node || canReach(world.network, other, node))
+  const voters = rows.filter(isVoter)
+  const heard = voters.filter(({ id }) => {
+    const voter = awakeNode(world, id)
+    return voter && tellers.some((teller) => teller === voter || canReach(world.network, voter, teller))
+  })
   if (heard.length * 2 > voters.length) nodes[node.index]!.majorityAt = world.schedule.now
 }
 
-function hears({ nodes, network }: World, node: SimNode, id: string): boolean {
-  const other = nodes.find(({ cluster }) => cluster.myself.id === id)
-  return other?.alive === true && !other.asleep && canReach(network, other, node)
-}
+const awakeNode = ({ nodes }: World, id: string): SimNode | undefined =>
+  nodes.find((node) => node.cluster.myself.id === id && node.alive && !node.asleep)
 
 /** Who is alone, or was replaced and could know it, takes no writes. That bounds what a failover can lose. */
 function checkMayWrite(clients: Clients, ledger: Ledger, node: SimNode): void {
@@ -257,6 +261,7 @@ function startedReplaced({ world, nodes }: Clients, node: SimNode, leader: SimNo
   const since = node.startedAt
   if ((quietSince(world.network, node, leader) ?? Number.POSITIVE_INFINITY) > since) return false
   if (nodes[leader.index]!.leadsSince > since || leader.upSince > since || node.upSince > since) return false
+  if (nodes[node.index]!.leadsSince > since) return false // it was elected meanwhile: its epoch and the leader's have yet to meet
   const wasKnown = (by: SimNode, row: SimNode): boolean => {
     const createdAt = by.cluster.nodes.get(row.cluster.myself.id)?.createdAt ?? Number.POSITIVE_INFINITY
     return createdAt <= since + by.clockAheadMs

@@ -110,7 +110,8 @@ export function whyNotUnique(nodes: readonly SimNode[]): string | undefined {
 }
 
 /** What is remembered of the node, brought up to date with restarts and new names. */
-function recall(memory: Memory, { node, c, at }: Step): NodeMemory {
+function recall(memory: Memory, step: Step): NodeMemory {
+  const { node, c, at } = step
   let mine = memory.nodes[node.index]
   if (!mine || mine.id !== c.myself.id) {
     const { currentEpoch, lastVoteEpoch } = c
@@ -131,6 +132,7 @@ function recall(memory: Memory, { node, c, at }: Step): NodeMemory {
     mine.life = node.life
     mine.forgotten.clear()
     for (const [id, until] of mine.suspects) mine.suspects.set(id, Math.min(until, at))
+    noteSuspects(mine, step) // as its file says, which may be an old one
     mine.currentEpoch = mine.safe.currentEpoch
     if (c.lastVoteEpoch < mine.safe.lastVoteEpoch) {
       throw new Violation('vote-survives', `${mine.id} forgot its vote in epoch ${mine.safe.lastVoteEpoch}`)
@@ -243,12 +245,14 @@ function checkVote(memory: Memory, mine: NodeMemory, candidate: ClusterNode, epo
   if (mine.safe.lastVoteEpoch < epoch) throw new Violation('disk-first', `${mine.id} votes in ${epoch}, not saved`)
 }
 
-/** Who takes its primary's place had the votes of a majority in the epoch it claims the slots with; TAKEOVER apart. */
+/** Who takes its primary's place had the votes of a majority in the epoch it claims the slots with; TAKEOVER apart, and epochs that an
+ *  operator made it take between request and promotion. */
 function checkPromotion(memory: Memory, { c, event }: Step): void {
   const { id, configEpoch } = c.myself
   if (event.type === 'operator' && event.operation.name !== 'failover') return
   if (event.type === 'operator' && event.operation.name === 'failover' && event.operation.mode === 'takeover') return
-  const votes = memory.voters.get(`${id} ${configEpoch}`)?.size ?? 0
+  const epoch = memory.unasked.has(configEpoch) ? c.election.epoch : configEpoch
+  const votes = memory.voters.get(`${id} ${epoch}`)?.size ?? 0
   const voters = countVoters(c)
   if (votes * 2 > voters) return
   throw new Violation('majority', `${id} was promoted in ${configEpoch} by ${votes} votes of ${voters}`)

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { MESSAGE_FLAGS, NODE_FLAGS } from '../../bus/layout.ts'
 import type { GossipEntry, PingBody } from '../../bus/message.ts'
 import { readSection } from '../../bus/section.ts'
+import { SIM_OPTIONS } from '../../bus/sim/node.ts'
 import { createWorld } from '../../bus/sim/world.ts'
 import { type ClusterNode, createNode } from '../../bus/state.ts'
 import { addNode } from '../../bus/table.ts'
@@ -317,6 +318,24 @@ describe('gossip: what is learned (5)', () => {
     say(b, node, ping('pong'), { replicaOf: undefined, slots: bitmap() })
     assert.deepEqual([node.role, node.primary, node.migrateTo], ['primary', undefined, true])
     assert.deepEqual([primary.replicas, primary.migrateTo], [[], false])
+  })
+
+  it('lets what a new primary said before, as a replica, take nothing from it; what it repeats, or says by a higher epoch, counts', () => {
+    for (const [currentEpoch, afterMs, role] of [
+      [4, 0, 'primary'],
+      [5, 0, 'replica'],
+      [4, SIM_OPTIONS.nodeTimeoutMs, 'replica'],
+    ] as const) {
+      const b = bench()
+      const old = peer(b, 'x', { slots: [1], epoch: 3 })
+      const node = peer(b, 'a', { replicaOf: old })
+      const won = { configEpoch: 4 as Epoch, currentEpoch: 4 as Epoch }
+      say(b, node, ping('pong'), { replicaOf: undefined, slots: bitmap(1), ...won })
+      b.now = (b.now + afterMs) as Millis
+      const before = { replicaOf: old.id, slots: bitmap(1), configEpoch: 3 as Epoch, flags: NODE_FLAGS.replica }
+      say(b, node, ping('pong'), { ...before, currentEpoch: currentEpoch as Epoch })
+      assert.deepEqual([node.role, b.c.owners[1]], [role, role === 'primary' ? node : undefined])
+    }
   })
 
   it('forgets a hostname that is not repeated (1.5)', () => {

@@ -197,6 +197,17 @@ describe('manual failover: the replica', () => {
   })
 })
 
+describe('manual failover: the time', () => {
+  it('is over before anything else is done', () => {
+    const { c, primary } = replicaScene()
+    step(c, { type: 'operator', operation: { name: 'failover', mode: 'plain' } }, NOW)
+    noteManualOffset(c, primary, paused(primary, 500))
+    takeEffects(c)
+    const effects = step(c, { type: 'turn-end' }, (NOW + 5001) as Millis)
+    assert.deepEqual(logTexts(effects), ['Manual failover timed out.'])
+  })
+})
+
 describe('manual failover: the primary', () => {
   it('makes clients wait ten seconds, and pings the replica at once, paused, on the link it asked on', () => {
     const { c, replica } = primaryScene()

@@ -8,9 +8,11 @@ import {
   FOREIGN_DATA,
   FORGET_TWICE,
   LAST_WORDS,
+  LATE_ORDER,
   LOST_IMPORT,
   SAME_LENGTH,
   SHARED_EPOCH,
+  SHORT_REIGN,
   UNHEARD_EPOCH,
 } from './sim-plans.ts'
 
@@ -53,5 +55,13 @@ describe('faults the simulator found', function () {
 
   it('an epoch that was taken for an election is not used when the primary took it too (seed 25174)', () => {
     expectNoViolation(SHARED_EPOCH)
+  })
+
+  it('a failover by order is over when its time is, not with the next tick: the primary waits no longer (seed 56411)', () => {
+    expectNoViolation(LATE_ORDER)
+  })
+
+  it('what a winner said before, as a replica, takes nothing from it, though it was its last word (seed 72814)', () => {
+    expectNoViolation(SHORT_REIGN)
   })
 })

@@ -154,3 +154,39 @@ export const SHARED_EPOCH: Plan = {
     { atMs: 2142, type: 'failover', who: { replicaOf: 0, nth: 0 }, mode: 'plain' },
   ],
 }
+
+/** A replica ordered to take over gets no votes, because another election has them; it tries again when the time is just over. */
+export const LATE_ORDER: Plan = {
+  ...QUIET,
+  seed: 56_411,
+  shards: 5,
+  nodeTimeoutMs: 1250,
+  fastFailover: true,
+  replicaMigration: false,
+  clocksAheadMs: [0, -1835, 0, 0, 0, 0, 453, -327, -99, 0],
+  chaosMs: 10_475,
+  faults: [
+    { atMs: 2377, type: 'isolate', who: { node: 8 }, way: 'both', forMs: 1138 },
+    { atMs: 4160, type: 'failover', who: { replicaOf: 0, nth: 0 }, mode: 'plain' },
+    { atMs: 4196, type: 'failover', who: { replicaOf: 3, nth: 0 }, mode: 'plain' },
+  ],
+}
+
+/** A replica takes over, and dies before its fellow replica has heard the last of what it said before. */
+export const SHORT_REIGN: Plan = {
+  ...QUIET,
+  seed: 72_814,
+  replicas: 2,
+  spare: 1,
+  nodeTimeoutMs: 1500,
+  fastFailover: true,
+  clocksAheadMs: [-1841, -1040, -414, 0, 0, 0, 0, -615, 0, 0],
+  maxDelayMs: 60,
+  chaosMs: 13_982,
+  faults: [
+    { atMs: 2807, type: 'part', who: { primaryOf: 1 }, other: { replicaOf: 1, nth: 0 }, forMs: 12_290 },
+    { atMs: 5752, type: 'failover', who: { replicaOf: 1, nth: 1 }, mode: 'plain' },
+    { atMs: 6511, type: 'pause', who: { primaryOf: 2 }, forMs: 6101 },
+    { atMs: 9125, type: 'crash', who: { primaryOf: 2 }, forMs: undefined, power: false, torn: true },
+  ],
+}

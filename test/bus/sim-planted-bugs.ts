@@ -3,7 +3,7 @@
  *  exactly once, so that this table cannot rot. */
 
 import type { Plan } from '../../bus/sim/plan.ts'
-import { CROSSING_NEWS, FOREIGN_DATA, LOST_IMPORT, STALE_REPORT } from './sim-plans.ts'
+import { FOREIGN_DATA, LOST_IMPORT, SHORT_REIGN, STALE_REPORT } from './sim-plans.ts'
 
 export interface PlantedBug {
   readonly name: string
@@ -173,11 +173,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     plan: FOREIGN_DATA,
   },
   {
-    name: 'a replica stays with a primary that turned replica',
+    name: 'what a new primary said as a replica is believed when it comes late',
     file: 'receive.js',
-    find: 'if (sender === c.myself.primary)',
-    replace: 'if (false)',
-    plan: CROSSING_NEWS,
+    find: 'isOvertaken(c, sender, header)',
+    replace: 'false',
+    plan: SHORT_REIGN,
   },
   {
     name: 'nobody is reminded of the slot that it lost with its power',
