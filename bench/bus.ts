@@ -1,9 +1,9 @@
 /** What a pong costs, with 3 and with 100 gossip entries, in a cluster of 1000 nodes: encoding it, decoding it, and taking
  *  it in when it says nothing new:
  *
- *      npm run build && node --expose-gc dist/bench/bus.js [--seconds 1]
+ *      npm run bench:bus [-- --seconds 1]
  *
- *  Bytes allocated for a message are counted between two collections; that column needs --expose-gc. */
+ *  Bytes allocated for a message are counted between two collections, which needs --expose-gc. */
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { decode, encode, isRefusal } from '../bus/codec.ts'
