@@ -2,6 +2,7 @@
  *  Both sides are here, the asking and the granting. Each question "may I?" is a pure function whose answer is a reason,
  *  because operators ask the same questions. Specification: "Replica election and promotion". */
 import type { Epoch, Millis } from '../lib/base/brand.ts'
+import { hasJustFailed } from './failure.ts'
 import { evaluateState } from './health.ts'
 import { noteVote, record } from './history.ts'
 import { MESSAGE_FLAGS } from './layout.ts'
@@ -299,7 +300,9 @@ function requestVotes(c: Cluster): void {
   noteVote(c, { type: 'asked', epoch: c.currentEpoch })
   log(c, 'warning', `Starting a failover election for epoch ${c.currentEpoch}.`)
   const primary = c.myself.primary
-  if (c.options.fastFailover && primary?.health === 'fail') broadcastBody(c, { type: 'fail', node: primary.id })
+  if (c.options.fastFailover && primary && hasJustFailed(c, primary)) {
+    broadcastBody(c, { type: 'fail', node: primary.id })
+  }
   broadcastBody(c, { type: 'auth-req' }, c.manual.endsAt > 0 ? MESSAGE_FLAGS.forceAck : 0)
 }
 

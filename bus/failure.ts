@@ -1,5 +1,5 @@
 /** Failure detection: PFAIL is what one node suspects, FAIL is what a majority of voters agreed on. */
-import type { NodeId } from '../lib/base/brand.ts'
+import type { Millis, NodeId } from '../lib/base/brand.ts'
 import { record } from './history.ts'
 import { broadcastBody, sendPongs } from './send.ts'
 import { type Cluster, type ClusterNode, isVoter, quorum } from './state.ts'
@@ -118,7 +118,7 @@ export function noteAlive(c: Cluster, node: ClusterNode): void {
     if (!isVoter(node)) {
       const what = node.role === 'replica' ? 'replica' : 'master without slots'
       log(c, 'notice', `Clear FAIL state for node ${node.id}: ${what} is reachable again.`)
-    } else if (c.now - node.failedAt > VALIDITY_TIMEOUTS * c.options.nodeTimeoutMs) {
+    } else if (!hasJustFailed(c, node)) {
       const why = 'is reachable again and nobody is serving its slots after some time.'
       log(c, 'notice', `Clear FAIL state for node ${node.id}: ${why}`)
     } else return
@@ -127,6 +127,18 @@ export function noteAlive(c: Cluster, node: ClusterNode): void {
   node.health = 'ok'
   c.stateDirty = true
   needSaveLearned(c, 'save')
+}
+
+/** Whether a node is known to have failed so shortly ago that nobody can have taken it back. What failed before, or by our
+ *  nodes.conf from before our restart, may live again as far as others know: with them we do not argue. */
+export const hasJustFailed = (c: Cluster, node: ClusterNode): boolean =>
+  node.health === 'fail' && c.now - node.failedAt <= VALIDITY_TIMEOUTS * c.options.nodeTimeoutMs
+
+/** A node that owned nothing was given slots. Its failure was before that: it says so itself, or its first pong will. */
+export function noteReturn(c: Cluster, node: ClusterNode, isHeard: boolean): void {
+  if (node.health !== 'fail' || isVoter(node)) return
+  if (isHeard) noteAlive(c, node)
+  else node.failedAt = 0 as Millis
 }
 
 function setFail(c: Cluster, node: ClusterNode): void {

@@ -149,7 +149,6 @@ function fillRow(c: Cluster, row: NodeRow): void {
   for (const flag of row.flags) check(FLAG_NAMES.includes(flag), `unknown flag ${JSON.stringify(flag)}`)
   node.role = row.flags.has('slave') ? 'replica' : 'primary'
   node.health = row.flags.has('fail') ? 'fail' : row.flags.has('fail?') ? 'pfail' : 'ok'
-  if (node.health === 'fail') node.failedAt = c.now
   node.handshake = row.flags.has('handshake')
   node.noAddress = row.flags.has('noaddr')
   node.noFailover = row.flags.has('nofailover')

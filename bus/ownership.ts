@@ -1,5 +1,6 @@
 /** Slot ownership: every claim carries a config epoch, and the higher epoch wins everywhere. */
 import type { Epoch, NodeId } from '../lib/base/brand.ts'
+import { noteReturn } from './failure.ts'
 import { record } from './history.ts'
 import { SLOT_BYTES } from './layout.ts'
 import type { Header } from './message.ts'
@@ -49,6 +50,7 @@ export function acceptClaims(
 ): void {
   if (claimant === c.myself) return
   const ours = primaryOf(c.myself)
+  noteReturn(c, claimant, cause === 'claim')
   const outcome = rebind(c, claimant, epoch, slots, ours)
   for (const [from, taken] of outcome.taken) {
     record(c, { type: 'slots', ...taken, from: from?.id, to: claimant.id, epoch, cause })

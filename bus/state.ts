@@ -75,6 +75,7 @@ export interface ClusterNode {
   clientIpv4: string
   clientIpv6: string
   createdAt: Millis
+  /** When it was marked FAIL; 0 when that was before our restart, or before it was given slots anew. */
   failedAt: Millis
   /** When we saw it turn from a replica into a primary. */
   promotedAt: Millis

@@ -89,7 +89,8 @@ function explainFailing(c: Cluster): string[] {
       const agreed = `${reporters.length} of the ${quorum(c)} voters needed agree`
       lines.push(`${name(c, node.id)} is PFAIL (${silence(c, node)}): ${agreed}${list(c, reporters)}`)
     } else if (node.health === 'fail') {
-      lines.push(`${name(c, node.id)} is FAIL for ${ago(c, node.failedAt)}: ${heirs(c, node)}`)
+      const since = node.failedAt === 0 ? 'since we do not know when' : `for ${ago(c, node.failedAt)}`
+      lines.push(`${name(c, node.id)} is FAIL ${since}: ${heirs(c, node)}`)
     }
   }
   return lines.length > 0 ? lines : ['none']

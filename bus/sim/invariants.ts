@@ -219,6 +219,7 @@ function noteSuspects(mine: NodeMemory, { c, at }: Step): void {
 function checkMessage(memory: Memory, mine: NodeMemory, step: Step, effect: Extract<Effect, { type: 'send' }>): void {
   const { header, body } = effect.message
   if (body.type === 'auth-req') checkRequest(memory, mine, header.currentEpoch)
+  else if (body.type === 'fail') checkTold(memory, mine, step, body.node)
   else if (body.type === 'auth-ack') {
     const candidate = step.c.links.get(effect.links[0]!)?.node
     if (candidate) checkVote(memory, mine, candidate, header.currentEpoch)
@@ -265,17 +266,33 @@ function checkAgreement(memory: Memory, mine: NodeMemory, { c, effects, at }: St
   for (const effect of effects) {
     const id = effect.type === 'log' ? /^Marking node (\w+) as failing/.exec(effect.text)?.[1] : undefined
     if (!id) continue
-    const believers = memory.nodes.filter((other) => {
-      if (other === mine) return isVoter(c.myself)
-      // The word of a voter counts as long as it is recent, whatever became of the voter.
-      const until = other.suspects.get(id as NodeId) ?? Number.NEGATIVE_INFINITY
-      return other.claimedEpoch > 0 && Math.min(until, other.lastAt) >= recently
-    })
+    const believers = believersOf(memory, mine, id as NodeId, recently)
+    if (isVoter(c.myself)) believers.push(c.myself.id)
     const voters = Math.min(mine.voters, countVoters(c))
     if (believers.length * 2 > voters) continue
-    const some = believers.map((other) => other.id).join(' ')
-    throw new Violation('agreement', `${c.myself.id} marks ${id} FAIL, suspected lately by ${some} of ${voters}`)
+    throw new Violation(
+      'agreement',
+      `${c.myself.id} marks ${id} FAIL, suspected lately by ${believers.join(' ')} of ${voters}`,
+    )
   }
+}
+
+/** Who tells that a node failed, to have a vote that would be refused without, tells no old story: somebody else still says so, or
+ *  did a short while ago. */
+function checkTold(memory: Memory, mine: NodeMemory, { c, at }: Step, id: NodeId): void {
+  if (memory.healed || isVoter(c.myself)) return
+  const recently = at - 4 * memory.nodeTimeoutMs - memory.reportDelayMs
+  if (believersOf(memory, mine, id, recently).length > 0) return
+  throw new Violation('agreement', `${mine.id} tells that ${id} failed, which nobody else has suspected lately`)
+}
+
+/** The others that own, or owned, slots and suspect a node, or did since. The word of a voter counts as long as it is recent,
+ *  whatever became of the voter. */
+function believersOf(memory: Memory, mine: NodeMemory, id: NodeId, since: number): NodeId[] {
+  return memory.nodes
+    .filter((other) => other !== mine && other.claimedEpoch > 0)
+    .filter(({ suspects, lastAt }) => Math.min(suspects.get(id) ?? Number.NEGATIVE_INFINITY, lastAt) >= since)
+    .map((other) => other.id)
 }
 
 function countVoters(c: Cluster): number {

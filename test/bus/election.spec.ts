@@ -282,6 +282,15 @@ describe('election: with fast failover', () => {
     assert.equal(logTexts(effects)[0], 'Start of election delayed for 0 milliseconds (rank #0, offset 500).')
   })
 
+  it('does not tell a FAIL of two node timeouts ago, or one that its nodes.conf told: the voters know better', () => {
+    for (const agoTimeouts of [2, Number.POSITIVE_INFINITY]) {
+      const { c, primary } = fast()
+      primary.failedAt = Math.max(0, NOW - agoTimeouts * c.options.nodeTimeoutMs - 1) as Millis
+      runElection(c)
+      assert.deepEqual(types(takeEffects(c)), ['auth-req'])
+    }
+  })
+
   it('each of the others waits a second for each better one', () => {
     const { c, primary } = fast()
     primary.dataReceivedAt = (NOW - 2000) as Millis

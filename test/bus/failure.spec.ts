@@ -5,11 +5,12 @@ import { NODE_FLAGS } from '../../bus/layout.ts'
 import { readSection } from '../../bus/section.ts'
 import { createWorld } from '../../bus/sim/world.ts'
 import type { ClusterNode } from '../../bus/state.ts'
-import type { Millis } from '../../lib/base/brand.ts'
+import type { Epoch, Millis } from '../../lib/base/brand.ts'
 import {
   accept,
   type Bench,
   bench,
+  bitmap,
   give,
   hear,
   id,
@@ -289,6 +290,19 @@ describe('failure: the way back (6.6)', () => {
     const text = `Clear FAIL state for node ${a.id}: is reachable again and nobody is serving its slots after some time.`
     assert.ok(texts(say(b, a, ping('pong'))).includes(text))
     assert.equal(a.health, 'ok')
+  })
+
+  it('takes back one that owned no slots when it failed, and owns some now: by its own word, or with its first pong', () => {
+    const { b } = shards()
+    const slots = { slots: bitmap(9), configEpoch: 9 as Epoch, currentEpoch: 9 as Epoch }
+    const heard = Object.assign(peer(b, 'n'), { health: 'fail', failedAt: b.now })
+    say(b, heard, ping('ping'), slots)
+    assert.deepEqual([heard.health, heard.slotCount], ['ok', 1])
+    const told = Object.assign(peer(b, 'o'), { health: 'fail', failedAt: b.now })
+    say(b, heard, { type: 'update', node: told.id, slots: bitmap(8), configEpoch: 9 as Epoch })
+    assert.deepEqual([told.health, told.slotCount], ['fail', 1])
+    say(b, told, ping('pong'), { ...slots, slots: bitmap(8) })
+    assert.equal(told.health, 'ok')
   })
 })
 

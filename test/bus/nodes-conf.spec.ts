@@ -131,7 +131,7 @@ describe('nodes.conf: what we read', () => {
       ['replica', c.myself, 'pfail', true, 'host-a'],
     )
     assert.deepEqual([a.ip, a.port, a.busPort, a.pingSentAt, a.pongReceivedAt], ['10.0.0.2', 7001, 17001, NOW, NOW])
-    assert.deepEqual([b.health, b.failedAt, b.noAddress, b.slotCount], ['fail', NOW, true, 2])
+    assert.deepEqual([b.health, b.failedAt, b.noAddress, b.slotCount], ['fail', 0, true, 2])
     assert.deepEqual([c.owners[7], c.owners[6], c.owners[9]], [c.myself, undefined, b])
     assert.deepEqual([c.migratingTo.get(5), c.importingFrom.get(93), c.size], [b, b, 2])
     assert.deepEqual([c.myself.configEpoch, a.configEpoch, c.lastVoteEpoch], [3, 0, 2])

@@ -10,6 +10,7 @@ import {
   LAST_WORDS,
   LATE_ORDER,
   LOST_IMPORT,
+  OLD_STORY,
   SAME_LENGTH,
   SHARED_EPOCH,
   SHORT_REIGN,
@@ -63,5 +64,9 @@ describe('faults the simulator found', function () {
 
   it('what a winner said before, as a replica, takes nothing from it, though it was its last word (seed 72814)', () => {
     expectNoViolation(SHORT_REIGN)
+  })
+
+  it('a candidate does not persuade voters that a primary failed which they have taken back long ago', () => {
+    expectNoViolation(OLD_STORY)
   })
 })

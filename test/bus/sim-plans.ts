@@ -190,3 +190,18 @@ export const SHORT_REIGN: Plan = {
     { atMs: 9125, type: 'crash', who: { primaryOf: 2 }, forMs: undefined, power: false, torn: true },
   ],
 }
+
+/** A replica that cannot be heard learns that its primary failed. By the time it can be heard its primary lives again, for all but
+ *  itself. */
+export const OLD_STORY: Plan = {
+  ...QUIET,
+  seed: 1,
+  nodeTimeoutMs: 1000,
+  fastFailover: true,
+  chaosMs: 15_000,
+  faults: [
+    { atMs: 2000, type: 'part', who: { primaryOf: 0 }, other: { replicaOf: 0, nth: 0 }, forMs: 13_000 },
+    { atMs: 2000, type: 'isolate', who: { primaryOf: 0 }, way: 'both', forMs: 2500 },
+    { atMs: 3300, type: 'isolate', who: { replicaOf: 0, nth: 0 }, way: 'out', forMs: 7000 },
+  ],
+}

@@ -3,7 +3,7 @@
  *  exactly once, so that this table cannot rot. */
 
 import type { Plan } from '../../bus/sim/plan.ts'
-import { FOREIGN_DATA, LOST_IMPORT, SHORT_REIGN, STALE_REPORT } from './sim-plans.ts'
+import { FOREIGN_DATA, LOST_IMPORT, OLD_STORY, SHORT_REIGN, STALE_REPORT } from './sim-plans.ts'
 
 export interface PlantedBug {
   readonly name: string
@@ -178,6 +178,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: 'isOvertaken(c, sender, header)',
     replace: 'false',
     plan: SHORT_REIGN,
+  },
+  {
+    name: 'a candidate tells of a failure of long ago',
+    file: 'election.js',
+    find: 'primary && hasJustFailed(c, primary)',
+    replace: "primary?.health === 'fail'",
+    plan: OLD_STORY,
   },
   {
     name: 'nobody is reminded of the slot that it lost with its power',
