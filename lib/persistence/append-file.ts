@@ -48,6 +48,10 @@ const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const SLICE_MICROS = 1000
 /** Changes are not left in segments alone for longer than this. */
 const CHECKPOINT_EVERY_US = 3600e6
+/** One that the growth of the stream makes due is put off until so many times as long has passed as the last one took: the clients of a
+ *  busy node want the processor, too. But not until the stream has grown so many times as much, all of which a start has to carry out. */
+const REST_FACTOR = 9
+const GROWTH_LIMIT = 4
 /** After a failure the next attempt waits so long, unless it is asked for. */
 const RETRY_AFTER_US = 60e6
 /** Garbage is not worth a sweep below so many records. */
@@ -111,8 +115,8 @@ export class AppendFile implements StreamKeeper {
   #isClosed = false
   /** Bytes of the checkpoint that counts, about. */
   baseBytes: number
+  #lastMicros = -1
   /** For INFO. */
-  lastSeconds = -1
   lastSucceeded = true
   checkpoints = 0
   failures = 0
@@ -151,6 +155,11 @@ export class AppendFile implements StreamKeeper {
   /** Seconds it has taken so far; -1 without one. */
   get currentSeconds(): number {
     return this.isRunning ? Math.floor((this.#parts.micros() - this.#startedAt) / 1e6) : -1
+  }
+
+  /** Seconds the last one took; -1 without one. */
+  get lastSeconds(): number {
+    return Math.floor(this.#lastMicros / 1e6)
   }
 
   /** Bytes of the stream that a start would have to carry out again. */
@@ -223,7 +232,9 @@ export class AppendFile implements StreamKeeper {
     // A checkpoint costs what has changed, not what there is. That can be more than the stream has grown by, for a value is written as a
     // whole: so the growth is measured by what the last one wrote.
     const growth = (this.#changedBytes * autoAofRewritePercentage) / 100
-    if (autoAofRewritePercentage > 0 && this.replayBytes >= Math.max(1, autoAofRewriteMinSize, growth)) {
+    const due = Math.max(1, autoAofRewriteMinSize, growth)
+    const limit = rested < REST_FACTOR * this.#lastMicros ? GROWTH_LIMIT * due : due
+    if (autoAofRewritePercentage > 0 && this.replayBytes >= limit) {
       log.notice(`Starting automatic checkpoint after ${this.replayBytes} bytes of the stream`)
       return true
     }
@@ -236,7 +247,7 @@ export class AppendFile implements StreamKeeper {
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       this.#endedAt = this.#parts.micros()
-      this.lastSeconds = Math.floor((this.#endedAt - this.#startedAt) / 1e6)
+      this.#lastMicros = this.#endedAt - this.#startedAt
     })
     return this.#running
   }
