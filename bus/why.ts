@@ -89,7 +89,7 @@ function explainFailing(c: Cluster): string[] {
       const agreed = `${reporters.length} of the ${quorum(c)} voters needed agree`
       lines.push(`${name(c, node.id)} is PFAIL (${silence(c, node)}): ${agreed}${list(c, reporters)}`)
     } else if (node.health === 'fail') {
-      const since = node.failedAt === 0 ? 'since we do not know when' : `for ${ago(c, node.failedAt)}`
+      const since = node.failedAt === 0 ? 'since an unknown time' : `for ${ago(c, node.failedAt)}`
       lines.push(`${name(c, node.id)} is FAIL ${since}: ${heirs(c, node)}`)
     }
   }

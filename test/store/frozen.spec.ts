@@ -79,7 +79,7 @@ describe('a large value that is frozen', () => {
           assert.equal(open.size, 0)
           assertSound(value)
         }),
-        { numRuns: 20 },
+        { numRuns: 8 },
       )
     })
 
