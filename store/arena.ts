@@ -13,6 +13,9 @@ export type Address = number
 const SEGMENT_BITS = 19
 const UNIT_MASK = (1 << SEGMENT_BITS) - 1
 
+/** No index of a word in its segment is higher. */
+const WORD_MASK = (2 << SEGMENT_BITS) - 1
+
 /** Where a block begins in what `wordsAt` gives for it. */
 export const wordIndex = (at: Address): number => (at & UNIT_MASK) << 1
 
@@ -100,6 +103,14 @@ export class Arena {
   /** The memory in which a block lies, for words that are not aligned; indexed as `bytesAt`. */
   dataAt(at: Address): DataView {
     return this.#data[at >>> SEGMENT_BITS]!
+  }
+
+  /** Reads the beginning of a block, for no other purpose than to have it at hand: one word of each of the two or three cache lines in
+   *  which its first 72 bytes lie. */
+  peek(at: Address): number {
+    const words = this.wordsAt(at)
+    const i = wordIndex(at)
+    return words[i]! ^ words[(i + 8) & WORD_MASK]! ^ words[(i + 16) & WORD_MASK]!
   }
 
   /** Whether blocks asked for with these two lengths are of one size: what lies in one may become the other in place. */

@@ -69,6 +69,11 @@ export class Database {
 
   // --- one key ---------------------------------------------------------------------------------------------------------
 
+  /** Has what it takes to find these keys, at most MOST_WARMED, at hand when they are asked for. Nothing is noticed of it. */
+  warm(keys: readonly Key[], count: number): void {
+    this.#entries.table.warm(keys, count)
+  }
+
   /** The value of a key, counted as a hit or miss and, if `touch`, as an access. Undefined when missing or past its deadline. */
   read(key: Key, touch = true): Value | undefined {
     const at = this.#access(key, touch)

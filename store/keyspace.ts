@@ -9,6 +9,7 @@ import { Database } from './database.ts'
 import type { Frequency } from './frequency.ts'
 
 export type { Database, KeepTtl } from './database.ts'
+export { MOST_WARMED } from './table.ts'
 
 /** What has become of a key. `joined`: its stream has a new consumer. `thinned`: fields of a hash were removed by a command that is not
  *  known for it. `lapsed`: fields of a hash were removed because their time had come; `emptied`: and with the last of them the key. `replaced`: with all of its database, by a flush or a swap. `missed`: a read did not find it; only told

@@ -37,6 +37,9 @@ export const END: Position = SLOT_COUNT * HASHES
 /** The position of keys with this slot and hash. */
 export const positionOf = (slot: number, hash: number): Position => slot * HASHES + (hash >>> 0)
 
+/** So many keys can be warmed at once: more misses than that a processor does not wait for at the same time. */
+export const MOST_WARMED = 16
+
 /** From here on comparing natively is worth the call. */
 const LONG_KEY = 128
 
@@ -51,6 +54,8 @@ export class Table {
   /** The key that was found there, and its mark: a command asks for its key several times, to route, to read and to write. */
   #key: Key | undefined
   #mark = 0
+  /** For `warm`: how far the search for each key has come. */
+  readonly #warming = new Int32Array(MOST_WARMED + 1)
   /** No page has ever had more room. */
   #widest = STEP
 
@@ -83,6 +88,28 @@ export class Table {
       this.#mark = key.mark
       return entry
     }
+    return 0
+  }
+
+  /** Reads what is read when these keys are looked for, and tells nothing: so that the processor fetches what it has not at hand for all
+   *  of them at the same time, step by step. One after the other, each step of each key would wait for the memory. */
+  warm(keys: readonly Key[], count: number): void {
+    const found = this.#warming
+    let read = 0
+    for (let i = 0; i < count; i++) found[i] = this.#slots.pageOf(keys[i]!.slot(), keys[i]!.hash())
+    for (let i = 0; i < count; i++) read ^= this.#arena.peek(found[i]!)
+    for (let i = 0; i < count; i++) if (found[i] !== 0) found[i] = this.#likely(found[i]!, keys[i]!.hash())
+    for (let i = 0; i < count; i++) read ^= this.#arena.peek(found[i]!)
+    found[count] = read
+  }
+
+  /** The first entry of a page under a hash, or 0. */
+  #likely(page: Address, hash: number): Address {
+    const words = this.#arena.wordsAt(page)
+    const at = wordIndex(page)
+    const first = at + HEAD
+    const last = first + words[at + COUNT]!
+    for (let i = first; i < last; i++) if (words[i] === hash) return words[i + (words[at + SHAPE]! >>> ROOM_SHIFT)]!
     return 0
   }
 

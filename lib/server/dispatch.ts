@@ -30,7 +30,9 @@ export function serve(server: Server, client: Client): void {
       handle(server, client, server.commands.find(argv), argv)
       calm = isCalm(server, client)
     }
-    while (client.blocked === undefined && !client.closing && parser.next()) {
+    while (client.blocked === undefined && !client.closing) {
+      if (!parser.isAhead) server.lookAhead.at(server.keyspace.databases[client.db]!, parser)
+      if (!parser.next()) break
       const { argv } = parser
       const entry = server.commands.find(argv)
       if (calm && entry?.isPlain === true) handlePlain(server, client, entry, argv)

@@ -23,6 +23,7 @@ import type { ClusterDoor } from './cluster-door.ts'
 import { execute, muteReply, serve } from './dispatch.ts'
 import { Eviction } from './eviction.ts'
 import { LatencyMonitor } from './latency.ts'
+import { LookAhead } from './look-ahead.ts'
 import { feedMonitors } from './monitor.ts'
 import { Notifications } from './notifications.ts'
 import { isTooLong, overLimit } from './output-limits.ts'
@@ -75,6 +76,7 @@ export class Server {
   readonly acl: Acl
   readonly calls = new CallStack(this)
   readonly stopwatch = new Stopwatch(this)
+  readonly lookAhead = new LookAhead()
   readonly monitors = new Set<Client>()
   readonly watches = new Watches()
   readonly notifications = new Notifications(this)

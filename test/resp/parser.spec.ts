@@ -1,20 +1,23 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { encodeRequest } from '../../lib/resp/argv.ts'
-import { ProtocolError, RequestParser } from '../../lib/resp/parser.ts'
+import { Ahead, ProtocolError, RequestParser } from '../../lib/resp/parser.ts'
 
 const limits = { maxBulkLength: 512 * 1024 * 1024, unauthenticated: false }
 
-/** Feeds `bytes` in the given pieces, as a socket would, and returns the requests found. */
-function parse(bytes: Buffer, cuts: readonly number[] = [], options = limits): string[][] {
+/** Feeds `bytes` in the given pieces, as a socket would, and returns the requests found. At most `most` are taken ahead. */
+function parse(bytes: Buffer, cuts: readonly number[] = [], options = limits, most = 0): string[][] {
   const parser = new RequestParser(options)
+  const ahead = new Ahead(most)
   const requests: string[][] = []
   const edges = [...new Set([0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b)
   for (let i = 1; i < edges.length; i++) {
     // A chunk of its own, destroyed afterwards: nothing may be kept of it.
     const chunk = Buffer.from(bytes.subarray(edges[i - 1], edges[i]))
     parser.feed(chunk)
-    while (parser.next()) {
+    for (;;) {
+      if (!parser.isAhead) parser.lookAhead(ahead)
+      if (!parser.next()) break
       const { argv } = parser
       requests.push(Array.from({ length: argv.count }, (_, n) => argv.text(n)))
       if (argv.rawEnd > 0) {
@@ -42,11 +45,16 @@ describe('the request parser', () => {
   it('gives the same arguments however the bytes are split', () => {
     const request = fc.array(fc.uint8Array({ maxLength: 60 }), { minLength: 1, maxLength: 6 })
     fc.assert(
-      fc.property(fc.array(request, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 12 }), (requests, cuts) => {
-        const bytes = Buffer.concat(requests.map((parts) => encodeRequest(parts.map((part) => Buffer.from(part)))))
-        const expected = requests.map((parts) => parts.map((part) => Buffer.from(part).toString('latin1')))
-        assert.deepEqual(parse(bytes, cuts), expected)
-      }),
+      fc.property(
+        fc.array(request, { maxLength: 8 }),
+        fc.array(fc.nat(), { maxLength: 12 }),
+        fc.nat(5),
+        (requests, cuts, most) => {
+          const bytes = Buffer.concat(requests.map((parts) => encodeRequest(parts.map((part) => Buffer.from(part)))))
+          const expected = requests.map((parts) => parts.map((part) => Buffer.from(part).toString('latin1')))
+          assert.deepEqual(parse(bytes, cuts, limits, most), expected)
+        },
+      ),
       { numRuns: 500 },
     )
   })
@@ -73,6 +81,34 @@ describe('the request parser', () => {
       ['SET', 'a', 'bA\n c', 'd e'],
       ['PING'],
     ])
+  })
+
+  it('has what was taken ahead, and not asked for, when the next bytes come', () => {
+    const parser = new RequestParser(limits)
+    const request = (i: number): Buffer => encodeRequest(['ECHO', String(i)])
+    const chunk = Buffer.concat([0, 1, 2, 3, 4].map(request))
+    const found: string[] = []
+    const take = (count: number): void => {
+      for (let i = 0; i < count && parser.next(); i++) found.push(parser.argv.text(1))
+    }
+    parser.feed(chunk)
+    assert.equal(parser.lookAhead(new Ahead(4)), 4)
+    take(2)
+    assert.deepEqual([parser.isAhead, parser.hasMore, parser.pending], [true, true, 3 * request(0).length])
+    parser.settle()
+    chunk.fill(0x21)
+    assert.deepEqual([parser.isAhead, parser.hasMore, parser.pending], [false, true, 3 * request(0).length])
+    parser.feed(request(5))
+    take(10)
+    assert.deepEqual(found, ['0', '1', '2', '3', '4', '5'])
+  })
+
+  it('leaves it to `next` to find the error behind what was taken ahead', () => {
+    const parser = new RequestParser(limits)
+    parser.feed(Buffer.concat([encodeRequest(['PING']), Buffer.from('PING\r\n*1\r\n!')]))
+    assert.equal(parser.lookAhead(new Ahead(4)), 1)
+    assert.deepEqual([parser.next(), parser.next()], [true, true])
+    assert.throws(() => parser.next(), ProtocolError)
   })
 
   it('skips empty requests', () => {
