@@ -125,14 +125,15 @@ export class RequestParser {
     return this.#ahead.next < this.#ahead.count
   }
 
+  /** From here on it is somebody else's. */
   #untake(): void {
-    this.#at = this.#keepFrom()
+    if (this.isAhead) this.#at = this.#keepFrom()
     this.#ahead = NONE_AHEAD
   }
 
   /** Called when the chunk's requests are taken: what is left of it is copied, the chunk is free. */
   settle(): void {
-    if (this.isAhead) this.#untake()
+    this.#untake()
     if (this.#owned) return
     const from = this.#keepFrom()
     const rest = this.#end - from

@@ -103,6 +103,20 @@ describe('the request parser', () => {
     assert.deepEqual(found, ['0', '1', '2', '3', '4', '5'])
   })
 
+  it('has nothing to do with what another takes ahead by the same means', () => {
+    const ahead = new Ahead(4)
+    const [one, other] = [new RequestParser(limits), new RequestParser(limits)]
+    for (const parser of [one, other]) {
+      parser.feed(Buffer.concat([encodeRequest(['ECHO', 'first']), encodeRequest(['ECHO', 'second'])]))
+      parser.lookAhead(ahead)
+      assert.ok(parser.next())
+      if (parser === one) assert.ok(parser.next())
+      if (parser === one) parser.settle()
+    }
+    assert.deepEqual([one.isAhead, one.hasMore, one.pending, one.next()], [false, false, 0, false])
+    assert.deepEqual([other.isAhead, other.next(), other.argv.text(1)], [true, true, 'second'])
+  })
+
   it('leaves it to `next` to find the error behind what was taken ahead', () => {
     const parser = new RequestParser(limits)
     parser.feed(Buffer.concat([encodeRequest(['PING']), Buffer.from('PING\r\n*1\r\n!')]))
