@@ -13,7 +13,8 @@ export class LookAhead {
   readonly #ahead = new Ahead(MOST_WARMED)
   readonly #keys: Key[] = []
 
-  /** Takes the next requests of a pipeline, and warms their first arguments: as good as always these are keys. */
+  /** Takes the next requests of a pipeline, and warms their first arguments: as good as always these are keys. A pipeline that
+   *  begins with the same key twice is one for that key, which is at hand. */
   at(db: Database, parser: RequestParser): void {
     const { argvs } = this.#ahead
     const requests = parser.lookAhead(this.#ahead)
@@ -22,8 +23,13 @@ export class LookAhead {
     let count = 0
     for (let i = 0; i < requests; i++) {
       const argv = argvs[i]!
-      if (argv.count > 1 && argv.length(1) <= LONGEST_KEY) keys[count++] = argv.key(1)
+      if (argv.count < 2 || argv.length(1) > LONGEST_KEY) continue
+      const key = argv.key(1)
+      if (count === 1 && isSame(key, keys[0]!)) return
+      keys[count++] = key
     }
-    db.warm(keys, count)
+    if (count > 1) db.warm(keys, count)
   }
 }
+
+const isSame = (one: Key, other: Key): boolean => one.slot() === other.slot() && one.hash() === other.hash()
