@@ -4,6 +4,11 @@ import { compileSooner, keepYoungHeapSmall } from './cli/v8-flags.ts'
 // Before anything else is loaded: what has grown stays.
 keepYoungHeapSmall()
 compileSooner()
-const { main } = await import('./cli/main.ts')
-
-await main(process.argv.slice(2))
+const args = process.argv.slice(2)
+if (args[0] === 'server') {
+  const { runServer } = await import('./cli/server.ts')
+  await runServer(args.slice(1))
+} else {
+  const { runVerb } = await import('./cli/verbs.ts')
+  await runVerb(args)
+}

@@ -1,6 +1,5 @@
 /** The records of the checkpoint in LevelDB: written in batches, read in order, one of them the commit. The only file that knows the
  *  package `level`. */
-import { Level } from 'level'
 import { COMMIT_KEY, type Commit, decodeCommit, encodeCommit, RECORDS_END, type RecordText } from './record.ts'
 
 /** LevelDB cannot be opened or read; the message says why. */
@@ -52,8 +51,10 @@ interface LevelOnDisk {
   approximateSize(start: RecordText, end: RecordText): Promise<number>
 }
 
-/** Opens the records in `folder`, for this process alone. Without `create` they must be there. Throws RecordsError. */
+/** Opens the records in `folder`, for this process alone. Only now the package is loaded: a node without an append-only file starts
+ *  without it. Without `create` they must be there. Throws RecordsError. */
 export async function openRecords(folder: string, create: boolean): Promise<Records> {
+  const { Level } = await import('level')
   const db = new Level<RecordText, RecordText>(folder, {
     keyEncoding: 'utf8',
     valueEncoding: 'utf8',

@@ -1,14 +1,12 @@
-/** The verbs of the `rookery` executable. */
+/** The verbs of the `rookery` executable, but for `server`, whose command line is Redis's own. What a verb needs is loaded when it is
+ *  given. */
 import { Command, InvalidArgumentError } from 'commander'
-import { runServer } from './server.ts'
-import { type SimOptions, sim } from './sim.ts'
-import { type UpOptions, up } from './up.ts'
+import type { SimOptions } from './sim.ts'
+import type { UpOptions } from './up.ts'
 import { VERSION } from './version.ts'
 
 /** Runs one command line (without node and script) to its end. Sets the exit code. */
-export async function main(args: readonly string[]): Promise<void> {
-  // The server has Redis's own command line, which is not that of other verbs: it goes there untouched.
-  if (args[0] === 'server') return runServer(args.slice(1))
+export async function runVerb(args: readonly string[]): Promise<void> {
   await program().parseAsync(args, { from: 'user' })
 }
 
@@ -30,7 +28,10 @@ function program(): Command {
     .option('--replicas <n>', 'replicas of each primary', count(0), 1)
     .option('--dir <folder>', 'where the nodes keep their data', '.rookery')
     .option('--node-timeout <ms>', 'cluster-node-timeout', count(1), 5000)
-    .action((options: UpOptions) => up(options))
+    .action(async (options: UpOptions) => {
+      const { up } = await import('./up.ts')
+      await up(options)
+    })
   rookery
     .command('sim')
     .description('run whole clusters in virtual time: one seed as a story, or many as fast as can be')
@@ -42,7 +43,10 @@ function program(): Command {
     .option('--jobs <n>', 'threads to run them in', count(1))
     .option('--nodes <n>', 'nodes of each cluster (drawn from the seed if left out)', count(2))
     .option('--minutes <n>', 'how long things go wrong (drawn from the seed if left out)', count(1))
-    .action((options: SimOptions) => sim(options))
+    .action(async (options: SimOptions) => {
+      const { sim } = await import('./sim.ts')
+      await sim(options)
+    })
   return rookery
 }
 
