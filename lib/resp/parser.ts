@@ -24,6 +24,10 @@ const DOLLAR = 0x24
 /** Bulk strings from here on get a buffer sized for them instead of one that doubles. */
 const BIG_ARGUMENT = 32 * 1024
 
+/** Nothing is taken ahead from a larger buffer: what was the last of one client holds its buffer until others have as many requests at
+ *  once. */
+const MOST_HELD = 256 * 1024
+
 /** Whole requests that a parser has taken before they are asked for. One is enough for many parsers, if one is served at a time. */
 export class Ahead {
   readonly argvs: readonly Argv[]
@@ -108,7 +112,7 @@ export class RequestParser {
   lookAhead(ahead: Ahead): number {
     const { argvs } = ahead
     let count = 0
-    if (this.#missing === 0)
+    if (this.#missing === 0 && this.#buffer.length <= MOST_HELD)
       while (count < argvs.length && this.#at < this.#end) {
         this.#requestStart = this.#at
         if (!this.#whole(argvs[count]!)) break

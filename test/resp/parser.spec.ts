@@ -117,6 +117,16 @@ describe('the request parser', () => {
     assert.deepEqual([other.isAhead, other.next(), other.argv.text(1)], [true, true, 'second'])
   })
 
+  it('takes nothing ahead from a large buffer, which would be held', () => {
+    const parser = new RequestParser(limits)
+    parser.feed(Buffer.concat([encodeRequest(['ECHO', 'x'.repeat(9000)]), encodeRequest(['PING'])]))
+    assert.equal(parser.lookAhead(new Ahead(4)), 2)
+    const large = new RequestParser(limits)
+    large.feed(Buffer.concat(Array.from({ length: 40 }, () => encodeRequest(['ECHO', 'x'.repeat(9000)]))))
+    assert.equal(large.lookAhead(new Ahead(4)), 0)
+    assert.ok(large.next())
+  })
+
   it('leaves it to `next` to find the error behind what was taken ahead', () => {
     const parser = new RequestParser(limits)
     parser.feed(Buffer.concat([encodeRequest(['PING']), Buffer.from('PING\r\n*1\r\n!')]))
