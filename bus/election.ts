@@ -8,7 +8,7 @@ import { noteVote, record } from './history.ts'
 import { MESSAGE_FLAGS } from './layout.ts'
 import type { Header, Message } from './message.ts'
 import { answerStaleClaim } from './ownership.ts'
-import { answer, broadcastBody, broadcastPong } from './send.ts'
+import { answer, broadcastBody, broadcastPong, sendPongs } from './send.ts'
 import { findSlot, moveSlots } from './slots.ts'
 import { type Cluster, type ClusterNode, isVoter, type Link, quorum } from './state.ts'
 import { log, makePrimaryRow, needSave, resetManualFailover, trace } from './table.ts'
@@ -190,11 +190,12 @@ export function promote(c: Cluster, cause: 'failure' | 'manual' | 'takeover'): v
   const voters = cause === 'takeover' ? [] : c.election.voters
   record(c, { type: 'promoted', old: old?.id, epoch: myself.configEpoch, cause, voters })
   makePrimaryRow(c, myself)
-  c.effects.push({ type: 'lead' })
   if (old) moveSlots(c, old, myself)
   evaluateState(c)
   needSave(c, 'fsync')
-  broadcastPong(c, 'all', old) // whose clients wait, after a manual failover
+  if (old) sendPongs(c, [old]) // after a manual failover its clients wait
+  c.effects.push({ type: 'lead' })
+  broadcastPong(c, 'all', old)
   resetManualFailover(c)
   // Its votes are spent: should we be a replica again soon, they must not elect us once more.
   c.election.startAt = 0 as Millis
@@ -212,9 +213,8 @@ function scheduleElection(c: Cluster): void {
   Object.assign(c.election, { startAt: c.now + delayMs, scheduledAt: c.now, rank, ...line, sent: false, votes: 0 })
   const offset = c.facts.replicationOffset
   log(c, 'warning', `Start of election delayed for ${delayMs} milliseconds (rank #${rank}, offset ${offset}).`)
-  // Our offset, for the others to rank themselves by while we all wait.
-  broadcastPong(c, 'shard')
   if (delayMs === 0) requestVotes(c)
+  else broadcastPong(c, 'shard') // our offset, for the others to rank themselves by while we all wait
 }
 
 /** Fast failover: judges the delay anew by what was heard since, and asks for votes when it is over. */

@@ -6,7 +6,7 @@ import { chooseExtensions, chooseMentions } from './mention.ts'
 import type { Body, Header, PingType } from './message.ts'
 import { countEntries } from './section.ts'
 import { findSlot } from './slots.ts'
-import { type Cluster, type ClusterNode, inMyShard, type Link, type LinkId, primaryOf } from './state.ts'
+import { type Cluster, type ClusterNode, inMyShard, isVoter, type Link, type LinkId, primaryOf } from './state.ts'
 import { rowsOf, trace } from './table.ts'
 
 /** The header of a message sent now. A replica shows the slots and the config epoch of its primary: that is what its
@@ -56,9 +56,11 @@ export function answer(c: Cluster, link: Link, body: Body): void {
   dispatch(c, [link.id], body, 0)
 }
 
-/** Sends one message to every known node. */
+/** Sends one message to every known node, to voters first: theirs is the answer that is waited for. */
 export function broadcastBody(c: Cluster, body: Body, messageFlags = 0): void {
-  const links = reachable(c).map((node) => node.outbound!.id)
+  const nodes = reachable(c)
+  const inOrder = [...nodes.filter(isVoter), ...nodes.filter((node) => !isVoter(node))]
+  const links = inOrder.map((node) => node.outbound!.id)
   dispatch(c, links, body, messageFlags)
 }
 
@@ -71,12 +73,14 @@ export function broadcastToShard(c: Cluster, body: Body): void {
 }
 
 /** Shows our new configuration unasked: to everybody after a win, or to the replicas of our shard before an election,
- *  so that they can rank themselves by our offset. `first` is who most needs to know. */
-export function broadcastPong(c: Cluster, to: 'all' | 'shard', first?: ClusterNode): void {
+ *  so that they can rank themselves by our offset. `told` knows already. */
+export function broadcastPong(c: Cluster, to: 'all' | 'shard', told?: ClusterNode): void {
   if (to === 'all') Object.assign(c, { shownSlots: c.myself.slots.slice(), shownTick: c.tickCount })
   const nodes = reachable(c).filter((node) => to === 'all' || (node.role === 'replica' && inMyShard(c, node)))
-  const urgent = nodes.filter((node) => node === first)
-  sendPongs(c, [...urgent, ...nodes.filter((node) => node !== first)])
+  sendPongs(
+    c,
+    nodes.filter((node) => node !== told),
+  )
 }
 
 /** Fast failover: shows slots that became ours to everybody, unless that was done. Called every tick. By redis-server's rules

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { compileSooner, keepYoungHeapSmall } from './cli/v8-flags.ts'
+import { compileByLoad, keepYoungHeapSmall } from './cli/v8-flags.ts'
 
 // Before anything else is loaded: what has grown stays.
 keepYoungHeapSmall()
-compileSooner()
+compileByLoad()
 const args = process.argv.slice(2)
 if (args[0] === 'server') {
   const { runServer } = await import('./cli/server.ts')

@@ -11,7 +11,29 @@ export const keepYoungHeapSmall = (): void => {
   setFlagsFromString('--no-parallel-scavenge')
 }
 
-/** Functions are compiled to machine code after a third of the work that V8 waits for. What an operator does, and a failover, is a few
- *  hundred to a few thousand calls of each function, most of which were interpreted: the first thousand slots of
- *  `npm run bench:reshard` take a fifth less time. The commands of a busy server cost what they did. */
-export const compileSooner = (): void => setFlagsFromString('--interrupt-budget=20000')
+/** Work of a function, in V8's unit, after which it may be compiled to machine code. V8's own is 132 KiB. */
+const BUDGET = { idle: 400_000, busy: 20_000 }
+/** A process is busy that has used so much of the time, of each of so many intervals on end. */
+const BUSY = { share: 0.2, intervals: 8, intervalMs: 100 }
+
+/** Functions are compiled to machine code late in a process that has little to do, and soon in one that has much. V8's threads compile
+ *  beside the main thread, and on a small machine they take the cores that others wait for: of a manual failover among young nodes
+ *  on two cores half of the time, when all compile soon (`npm run bench:failover`). And a reshard is a few thousand calls of each
+ *  function, of which most were interpreted if all compile late: it takes a fifth longer (`npm run bench:reshard`). */
+export function compileByLoad(): void {
+  let isBusy = false
+  let contrary = 0
+  let last = performance.eventLoopUtilization()
+  setFlagsFromString(`--interrupt-budget=${BUDGET.idle}`)
+  const judge = (): void => {
+    const now = performance.eventLoopUtilization()
+    const { utilization } = performance.eventLoopUtilization(now, last)
+    last = now
+    contrary = utilization > BUSY.share === isBusy ? 0 : contrary + 1
+    if (contrary < BUSY.intervals) return
+    contrary = 0
+    isBusy = !isBusy
+    setFlagsFromString(`--interrupt-budget=${isBusy ? BUDGET.busy : BUDGET.idle}`)
+  }
+  setInterval(judge, BUSY.intervalMs).unref()
+}

@@ -172,10 +172,11 @@ export const LATE_ORDER: Plan = {
   ],
 }
 
-/** A replica takes over, and dies before its fellow replica has heard the last of what it said before. */
+/** A replica takes over, and dies before its fellow replica has heard the last of what it said before. Seed 72814 found it; in this world it
+ *  still happens, since a candidate that need not wait says nothing more to its fellows. */
 export const SHORT_REIGN: Plan = {
   ...QUIET,
-  seed: 72_814,
+  seed: 295,
   replicas: 2,
   spare: 1,
   nodeTimeoutMs: 1500,
