@@ -8,6 +8,7 @@ import type { Keyspace, Touch } from './keyspace.ts'
 import { END, type Position, positionOf } from './table.ts'
 import { TimedHashes } from './timed-hashes.ts'
 import type { HashValue } from './types/hash.ts'
+import type { SetValue } from './types/set.ts'
 import type { Value } from './value.ts'
 
 export type KeepTtl = 'keepTtl'
@@ -21,6 +22,9 @@ export interface Changes {
 }
 
 const NOTHING = Buffer.alloc(0)
+
+/** Fewer members the processor has at hand. */
+const WORTH_WARMING = 4096
 
 /** How often RANDOMKEY draws again after a key that is past its deadline and may not be removed. */
 const RANDOM_TRIES = 100
@@ -72,6 +76,13 @@ export class Database {
   /** Has what it takes to find these keys, at most MOST_WARMED, at hand when they are asked for. Nothing is noticed of it. */
   warm(keys: readonly Key[], count: number): void {
     this.#entries.table.warm(keys, count)
+  }
+
+  /** A hash or set of many members, which `warm` does for these what the method above does for keys. */
+  manyAt(key: Key): HashValue | SetValue | undefined {
+    const at = this.#entries.find(key)
+    const value = at === 0 ? undefined : this.#entries.outside(at)
+    return (value?.type === 'hash' || value?.type === 'set') && value.size >= WORTH_WARMING ? value : undefined
   }
 
   /** The value of a key, counted as a hit or miss and, if `touch`, as an access. Undefined when missing or past its deadline. */

@@ -176,6 +176,13 @@ export class Entries {
     }
   }
 
+  /** A value that lies outside the arena, only to be looked at now; undefined for others. */
+  outside(at: Address): Value | undefined {
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
+    return (words[i + FLAGS]! & OUTSIDE) === 0 ? undefined : this.#shelf.at(words[i + VALUE]!)
+  }
+
   /** As `value`, but a collection may be changed in place; then call `settle`. */
   lend(at: Address): Value {
     if ((this.arena.wordsAt(at)[wordIndex(at) + FLAGS]! & KIND_MASK) === 0) return this.value(at)

@@ -54,6 +54,9 @@ export class Table {
   /** The key that was found there, and its mark: a command asks for its key several times, to route, to read and to write. */
   #key: Key | undefined
   #mark = 0
+  /** Its slot, -1 when nothing was found, and its hash: the next command is often about the same key. */
+  #slot = -1
+  #hash = 0
   /** For `warm`: how far the search for each key has come. */
   readonly #warming = new Int32Array(MOST_WARMED + 1)
   /** No page has ever had more room. */
@@ -72,6 +75,10 @@ export class Table {
   /** The entry of a key, which is then the current one, or 0. */
   find(slot: number, hash: number, key: Key): Address {
     if (key === this.#key && key.mark === this.#mark) return this.#current
+    if (hash === this.#hash && slot === this.#slot) {
+      const entry = this.#current
+      if (this.#hasKey(entry, key)) return this.#found(entry, key)
+    }
     const page = this.#slots.pageOf(slot, hash)
     if (page === 0) return 0
     const words = this.#arena.wordsAt(page)
@@ -84,11 +91,18 @@ export class Table {
       if (!this.#hasKey(entry, key)) continue
       this.#page = page
       this.#place = i - first
-      this.#key = key.mark === 0 ? undefined : key
-      this.#mark = key.mark
-      return entry
+      this.#slot = slot
+      this.#hash = hash
+      return this.#found(entry, key)
     }
     return 0
+  }
+
+  /** Notes that the current entry is that of a key. */
+  #found(entry: Address, key: Key): Address {
+    this.#key = key.mark === 0 ? undefined : key
+    this.#mark = key.mark
+    return entry
   }
 
   /** Reads what is read when these keys are looked for, and tells nothing: so that the processor fetches what it has not at hand for all
@@ -144,6 +158,7 @@ export class Table {
     this.#page = page
     this.#place = place
     this.#key = undefined
+    this.#slot = -1
   }
 
   /** The current entry has moved. */
@@ -163,6 +178,7 @@ export class Table {
   /** Removes the current entry, which has this slot and hash. */
   remove(slot: number, hash: number): void {
     this.#key = undefined
+    this.#slot = -1
     const page = this.#page
     const words = this.#arena.wordsAt(page)
     const at = wordIndex(page)

@@ -82,6 +82,11 @@ export class HashValue {
     return this.#form instanceof Members ? new Walk(this.#form, open) : undefined
   }
 
+  /** See Members. */
+  warm(fields: readonly Key[], count: number): void {
+    if (this.#form instanceof Members) this.#form.warm(fields, count)
+  }
+
   /** The spot of a field. */
   find(field: Key): number {
     const form = this.#form

@@ -4,6 +4,7 @@
 import { copyShort, equalsShort, SHORT } from '../../lib/base/copy.ts'
 import { Key } from '../../lib/base/key.ts'
 import { Roll } from '../roll.ts'
+import { MOST_WARMED } from '../table.ts'
 import type { BulkSink } from './listpack.ts'
 import { MemberIndex } from './member-index.ts'
 import { type Chunk, offsetOf, padded, type RecordAddress, Records } from './records.ts'
@@ -17,6 +18,11 @@ const HEAD = 12
 const LITTLE_ENDIAN = true
 const SCORE_BYTES = 8
 const NOTHING = Buffer.alloc(0)
+
+/** Bytes that a processor fetches at once. */
+const CACHE_LINE = 64
+/** For `warm`: the records that were found. */
+const WARMING = new Int32Array(MOST_WARMED + 1)
 
 /** Who wants to have seen members as they are before they change or go. */
 export interface Watcher {
@@ -64,6 +70,20 @@ export class Members {
       return place
     }
     return -1
+  }
+
+  /** Reads what is read when these members, at most MOST_WARMED, are looked for, as `warm` in store/table.ts does for keys. */
+  warm(keys: readonly Key[], count: number): void {
+    let read = 0
+    for (let i = 0; i < count; i++) WARMING[i] = this.#index.seek(keys[i]!.hash())
+    for (let i = 0; i < count; i++) {
+      const at = WARMING[i]!
+      if (at === 0) continue
+      const { data } = this.#records.chunkOf(at)
+      const start = offsetOf(at)
+      read ^= data.getInt32(start) ^ data.getInt32(Math.min(start + CACHE_LINE, data.byteLength - 4))
+    }
+    WARMING[count] = read
   }
 
   #equals(key: Key): boolean {

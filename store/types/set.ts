@@ -117,6 +117,11 @@ export class SetValue {
     else form.delete(form.seek(place))
   }
 
+  /** See Members. */
+  warm(members: readonly Key[], count: number): void {
+    if (this.#form instanceof Members) this.#form.warm(members, count)
+  }
+
   has(member: Member): boolean {
     const form = this.#form
     if (form instanceof Members) return form.find(bytesOf(member)) >= 0

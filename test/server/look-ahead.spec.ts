@@ -76,3 +76,61 @@ describe('a pipeline on many keys', () => {
     assert.equal(inner.connect().call('EXISTS', 'key:1'), 1)
   })
 })
+
+describe('a pipeline on many members of one key', () => {
+  const MEMBERS = 5000
+
+  /** The replies to a pipeline, one after the other. */
+  const replies = (inner: InProcess, requests: readonly (readonly string[])[]): string[] =>
+    inner
+      .connect()
+      .raw(Buffer.concat(requests.map((request) => encode(request))))
+      .toString('latin1')
+      .replace(/\$\d+\r\n/g, '')
+      .trimEnd()
+      .split('\r\n')
+
+  /** Requests and what they are answered. */
+  const SCENES: Readonly<Record<string, readonly (readonly [request: string, reply: string])[]>> = {
+    hash: [
+      ['HGET key m7', '7'],
+      ['HSET key m7 new', ':0'],
+      ['HGET key m7', 'new'],
+      ['HDEL key m8', ':1'],
+      ['HGET key m8', '$-1'],
+      ['HSET key added value', ':1'],
+      ['HGET key added', 'value'],
+      ['HLEN key', `:${MEMBERS}`],
+      ['DEL key', ':1'],
+      ['HGET key m9', '$-1'],
+      ['SET key string', '+OK'],
+      ['HGET key m9', '-WRONGTYPE Operation against a key holding the wrong kind of value'],
+      ['GET key', 'string'],
+    ],
+    set: [
+      ['SADD key m7', ':0'],
+      ['SREM key m7', ':1'],
+      ['SISMEMBER key m7', ':0'],
+      ['SADD key m7 m8 added', ':2'],
+      ['SCARD key', `:${MEMBERS + 1}`],
+      ['RENAME key other', '+OK'],
+      ['SISMEMBER key m9', ':0'],
+      ['SISMEMBER other m9', ':1'],
+    ],
+  }
+
+  for (const [type, scene] of Object.entries(SCENES))
+    it(`answers each request in its turn, with what those before it have made of a ${type}`, () => {
+      const inner = new InProcess()
+      const names = Array.from({ length: MEMBERS }, (_, i) => `m${i}`)
+      if (type === 'hash') inner.connect().call('HSET', 'key', ...names.flatMap((name, i) => [name, String(i)]))
+      else inner.connect().call('SADD', 'key', ...names)
+      assert.deepEqual(
+        replies(
+          inner,
+          scene.map(([request]) => request.split(' ')),
+        ),
+        scene.map(([, reply]) => reply),
+      )
+    })
+})
