@@ -61,7 +61,7 @@ export function runElection(c: Cluster): void {
     return
   }
   const phase = electionPhase(c)
-  trace(c, 'election', `${phase}: rank ${c.election.rank}, votes ${c.election.votes} of ${quorum(c)}`)
+  trace(c, 'election', `${phase}: rank ${c.election.rank}, votes ${c.election.votes} of ${votesNeeded(c)}`)
   if (phase === 'waiting-delay' || phase === 'request') {
     if (c.options.fastFailover) return adjustDelay(c)
     if (yieldToBetterReplicas(c)) return
@@ -101,8 +101,12 @@ export function electionPhase(c: Cluster): ElectionPhase {
   if (age < 0) return 'waiting-delay'
   if (age > electionTimeoutMs(c)) return 'expired'
   if (!sent) return 'request'
-  return votes >= quorum(c) ? 'won' : 'waiting-votes'
+  return votes >= votesNeeded(c) ? 'won' : 'waiting-votes'
 }
+
+/** How many votes win: a majority of the voters we know, and of those we knew when we asked them. One whose slots seem to be nobody's, while
+ *  the word of its heir is still on its way, has not made a majority smaller. */
+export const votesNeeded = (c: Cluster): number => Math.max(quorum(c), c.election.majority)
 
 /** How many replicas of our primary have more data than we have and may fail over: the best has rank 0. With fast
  *  failover no random wait separates two of one rank, so that between equals the smaller id goes first. */
@@ -296,7 +300,7 @@ function requestVotes(c: Cluster): void {
   const isShared = [...c.nodes.values()].some((node) => node.configEpoch >= c.currentEpoch)
   if (c.manual.epoch !== c.currentEpoch || isShared) takeElectionEpoch(c)
   c.manual.epoch = undefined // one request for each
-  Object.assign(c.election, { epoch: c.currentEpoch, sent: true, votes: 0, voters: [] })
+  Object.assign(c.election, { epoch: c.currentEpoch, sent: true, votes: 0, majority: quorum(c), voters: [] })
   noteVote(c, { type: 'asked', epoch: c.currentEpoch })
   log(c, 'warning', `Starting a failover election for epoch ${c.currentEpoch}.`)
   const primary = c.myself.primary

@@ -150,6 +150,8 @@ export interface Election {
   rank: number
   sent: boolean
   votes: number
+  /** The majority of the voters when they were asked. */
+  majority: number
   epoch: Epoch
   /** Who gave the votes, in order. */
   voters: NodeId[]
@@ -325,6 +327,7 @@ export function createCluster(init: {
       rank: 0,
       sent: false,
       votes: 0,
+      majority: 0,
       epoch: 0 as Epoch,
       voters: [],
       sharedOffset: -1,

@@ -9,6 +9,7 @@ import {
   electionTimeoutMs,
   type NoElectionReason,
   refusalText,
+  votesNeeded,
   whyNoElection,
 } from './election.ts'
 import { reportersOf } from './failure.ts'
@@ -142,7 +143,7 @@ function explainFailover(c: Cluster): string[] {
 
 function tally(c: Cluster): string {
   const { election } = c
-  const got = `${election.votes} of the ${quorum(c)} votes needed came in epoch ${election.epoch}${list(c, election.voters)}`
+  const got = `${election.votes} of the ${votesNeeded(c)} votes needed came in epoch ${election.epoch}${list(c, election.voters)}`
   const silent = [...c.nodes.values()].filter((node) => isVoter(node) && !election.voters.includes(node.id))
   return `${got}; no vote${list(
     c,

@@ -381,6 +381,16 @@ describe('election: counting (clause 9.7)', () => {
     assert.equal(c.myself.role, 'primary')
   })
 
+  it('needs as many votes as when they were asked for, though it knows of fewer voters now', () => {
+    const { c, voters } = replicaScene()
+    requestVotes(c)
+    c.size = 1
+    vote(c, voters[0]!)
+    assert.deepEqual([c.election.votes, c.myself.role], [1, 'replica'])
+    vote(c, voters[1]!)
+    assert.equal(c.myself.role, 'primary')
+  })
+
   it('votes of an older epoch do not count', () => {
     const { c, voters } = replicaScene()
     requestVotes(c)

@@ -15,6 +15,7 @@ import {
   SHARED_EPOCH,
   SHORT_REIGN,
   UNHEARD_EPOCH,
+  VOTER_WITHOUT_SLOTS,
 } from './sim-plans.ts'
 
 /** Runs a plan that once broke a rule. */
@@ -64,6 +65,10 @@ describe('faults the simulator found', function () {
 
   it('what a winner said before, as a replica, takes nothing from it, though it was its last word (seed 72814)', () => {
     expectNoViolation(SHORT_REIGN)
+  })
+
+  it("a voter whose slots seem to be nobody's does not make the majority smaller (seed 29480)", () => {
+    expectNoViolation(VOTER_WITHOUT_SLOTS)
   })
 
   it('a candidate does not persuade voters that a primary failed which they have taken back long ago', () => {

@@ -206,3 +206,22 @@ export const OLD_STORY: Plan = {
     { atMs: 3300, type: 'isolate', who: { replicaOf: 0, nth: 0 }, way: 'out', forMs: 7000 },
   ],
 }
+
+/** A primary is replaced by order behind a partition. When that ends, a candidate on this side hears of it that it leads no more before it hears
+ *  who does: one voter fewer, it seems, and the votes that did not suffice would. */
+export const VOTER_WITHOUT_SLOTS: Plan = {
+  ...QUIET,
+  seed: 29_480,
+  shards: 4,
+  nodeTimeoutMs: 1750,
+  replicaMigration: false,
+  clocksAheadMs: [-1289, -1970, 0, 0, 348, -1652, 0, -1227],
+  maxDelayMs: 60,
+  chaosMs: 15_311,
+  faults: [
+    { atMs: 7728, type: 'partition', group: [0, 2, 6, 7], oneWay: true, forMs: 7694 },
+    { atMs: 12_195, type: 'failover', who: { replicaOf: 1, nth: 0 }, mode: 'takeover' },
+    { atMs: 12_222, type: 'failover', who: { replicaOf: 2, nth: 0 }, mode: 'plain' },
+    { atMs: 12_973, type: 'isolate', who: { node: 6 }, way: 'out', forMs: 7355 },
+  ],
+}

@@ -3,7 +3,7 @@
  *  exactly once, so that this table cannot rot. */
 
 import type { Plan } from '../../bus/sim/plan.ts'
-import { FOREIGN_DATA, LOST_IMPORT, OLD_STORY, SHORT_REIGN, STALE_REPORT } from './sim-plans.ts'
+import { FOREIGN_DATA, LOST_IMPORT, OLD_STORY, SHORT_REIGN, STALE_REPORT, VOTER_WITHOUT_SLOTS } from './sim-plans.ts'
 
 export interface PlantedBug {
   readonly name: string
@@ -185,6 +185,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: 'primary && hasJustFailed(c, primary)',
     replace: "primary?.health === 'fail'",
     plan: OLD_STORY,
+  },
+  {
+    name: "a voter whose slots seem to be nobody's makes the majority smaller",
+    file: 'election.js',
+    find: 'Math.max(quorum(c), c.election.majority)',
+    replace: 'quorum(c)',
+    plan: VOTER_WITHOUT_SLOTS,
   },
   {
     name: 'nobody is reminded of the slot that it lost with its power',
