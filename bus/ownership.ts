@@ -119,11 +119,14 @@ function reclaim(c: Cluster, epoch: Epoch, slots: Uint8Array): void {
   }
 }
 
-/** An UPDATE: news about a node, told by anybody. Only a higher config epoch is news; about ourselves it is a reminder. */
+/** An UPDATE: news about a node, told by anybody. About ourselves it is a reminder, and about others news only by a higher config epoch. But
+ *  of one that we have just met we may know the epoch and not the slots: every message tells the one, only a ping the others. */
 export function receiveUpdate(c: Cluster, id: NodeId, epoch: Epoch, slots: Uint8Array): void {
   const node = c.nodes.get(id)
   if (node === c.myself) return reclaim(c, epoch, slots)
-  if (!node || node.configEpoch >= epoch) return
+  if (!node) return
+  const isUntold = node.role === 'primary' && node.slotCount === 0 && node.configEpoch === epoch
+  if (node.configEpoch >= epoch && !isUntold) return
   makePrimaryRow(c, node)
   node.configEpoch = epoch
   needSaveLearned(c, 'fsync')

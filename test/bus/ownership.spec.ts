@@ -287,6 +287,16 @@ describe('ownership: UPDATE (8.5, 8.6)', () => {
     assert.deepEqual(owners(b, 2), ['x'])
   })
 
+  it('believes an UPDATE of the same epoch about a primary that it knows no slots of', () => {
+    const b = bench()
+    own(b, [1, 2], 1)
+    const met = peer(b, 'a', { epoch: 5 })
+    update(b, met, met, [1], 5)
+    assert.deepEqual(owners(b, 1, 2), ['a', 'm'])
+    update(b, peer(b, 't'), met, [1, 2], 5)
+    assert.deepEqual(owners(b, 1, 2), ['a', 'm'], 'known by now')
+  })
+
   it('ignores an UPDATE that is not news, is about a stranger, or about itself', () => {
     const b = bench()
     own(b, [1], 1)

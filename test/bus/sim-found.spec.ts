@@ -7,6 +7,7 @@ import {
   CROSSING_NEWS,
   FOREIGN_DATA,
   FORGET_TWICE,
+  FORGOTTEN_HEIR,
   LAST_WORDS,
   LATE_ORDER,
   LOST_IMPORT,
@@ -69,6 +70,10 @@ describe('faults the simulator found', function () {
 
   it("a voter whose slots seem to be nobody's does not make the majority smaller (seed 29480)", () => {
     expectNoViolation(VOTER_WITHOUT_SLOTS)
+  })
+
+  it('a primary believes in the slots of its heir though it heard of the epoch before (seed 83190)', () => {
+    expectNoViolation(FORGOTTEN_HEIR)
   })
 
   it('a candidate does not persuade voters that a primary failed which they have taken back long ago', () => {

@@ -225,3 +225,21 @@ export const VOTER_WITHOUT_SLOTS: Plan = {
     { atMs: 12_973, type: 'isolate', who: { node: 6 }, way: 'out', forMs: 7355 },
   ],
 }
+
+/** A replica that all have forgotten takes its primary's place by order, and is met again. The primary hears of its epoch first, by a message
+ *  that does not say its slots, and then of its slots by the same epoch. */
+export const FORGOTTEN_HEIR: Plan = {
+  ...QUIET,
+  seed: 83_190,
+  replicas: 2,
+  nodeTimeoutMs: 1500,
+  fastFailover: true,
+  replicaMigration: false,
+  clocksAheadMs: [0, -1070, 930, 0, 0, 0, 0, 0, 1888],
+  chaosMs: 9075,
+  faults: [
+    { atMs: 727, type: 'forget', who: { primaryOf: 1 }, other: { node: 4 } },
+    { atMs: 7100, type: 'failover', who: { replicaOf: 1, nth: 0 }, mode: 'takeover' },
+    { atMs: 7467, type: 'part', who: { primaryOf: 1 }, other: { node: 5 }, forMs: 5878 },
+  ],
+}

@@ -3,7 +3,15 @@
  *  exactly once, so that this table cannot rot. */
 
 import type { Plan } from '../../bus/sim/plan.ts'
-import { FOREIGN_DATA, LOST_IMPORT, OLD_STORY, SHORT_REIGN, STALE_REPORT, VOTER_WITHOUT_SLOTS } from './sim-plans.ts'
+import {
+  FOREIGN_DATA,
+  FORGOTTEN_HEIR,
+  LOST_IMPORT,
+  OLD_STORY,
+  SHORT_REIGN,
+  STALE_REPORT,
+  VOTER_WITHOUT_SLOTS,
+} from './sim-plans.ts'
 
 export interface PlantedBug {
   readonly name: string
@@ -161,9 +169,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'news of a new owner by way of others is ignored',
     file: 'ownership.js',
-    find: 'if (!node || node.configEpoch >= epoch)\n        return;',
+    find: 'if (node.configEpoch >= epoch && !isUntold)\n        return;',
     replace: 'return;',
     from: 331,
+  },
+  {
+    name: 'of a node whose epoch is known its slots are never believed',
+    file: 'ownership.js',
+    find: 'node.configEpoch >= epoch && !isUntold',
+    replace: 'node.configEpoch >= epoch',
+    plan: FORGOTTEN_HEIR,
   },
   {
     name: 'a replica with data of another shard may be elected',
