@@ -73,7 +73,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a replica is promoted without waiting for votes',
     file: 'election.js',
-    find: 'return votes >= quorum(c)',
+    find: 'return votes >= votesNeeded(c)',
     replace: 'return votes >= 0',
     from: 3,
   },
