@@ -48,9 +48,10 @@ export class Table {
   readonly #slots: Directories
   readonly #pages = new Roll()
   size = 0
-  /** Where the last search ended: a page, and the entry's place in it. */
+  /** Where the last search ended: a page, the entry's place in it, and the entry, the current one. */
   #page: Address = 0
   #place = 0
+  #entry: Address = 0
   /** The key that was found there, and its mark: a command asks for its key several times, to route, to read and to write. */
   #key: Key | undefined
   #mark = 0
@@ -74,11 +75,8 @@ export class Table {
 
   /** The entry of a key, which is then the current one, or 0. */
   find(slot: number, hash: number, key: Key): Address {
-    if (key === this.#key && key.mark === this.#mark) return this.#current
-    if (hash === this.#hash && slot === this.#slot) {
-      const entry = this.#current
-      if (this.#hasKey(entry, key)) return this.#found(entry, key)
-    }
+    if (key === this.#key && key.mark === this.#mark) return this.#entry
+    if (hash === this.#hash && slot === this.#slot && this.#hasKey(this.#entry, key)) return this.#found(key)
     const page = this.#slots.pageOf(slot, hash)
     if (page === 0) return 0
     const words = this.#arena.wordsAt(page)
@@ -93,16 +91,17 @@ export class Table {
       this.#place = i - first
       this.#slot = slot
       this.#hash = hash
-      return this.#found(entry, key)
+      this.#entry = entry
+      return this.#found(key)
     }
     return 0
   }
 
   /** Notes that the current entry is that of a key. */
-  #found(entry: Address, key: Key): Address {
+  #found(key: Key): Address {
     this.#key = key.mark === 0 ? undefined : key
     this.#mark = key.mark
-    return entry
+    return this.#entry
   }
 
   /** Reads what is read when these keys are looked for, and tells nothing: so that the processor fetches what it has not at hand for all
@@ -125,13 +124,6 @@ export class Table {
     const last = first + words[at + COUNT]!
     for (let i = first; i < last; i++) if (words[i] === hash) return words[i + (words[at + SHAPE]! >>> ROOM_SHIFT)]!
     return 0
-  }
-
-  /** The entry the last search has found. */
-  get #current(): Address {
-    const at = wordIndex(this.#page)
-    const words = this.#arena.wordsAt(this.#page)
-    return words[at + HEAD + (words[at + SHAPE]! >>> ROOM_SHIFT) + this.#place]!
   }
 
   #hasKey(entry: Address, key: Key): boolean {
@@ -157,6 +149,7 @@ export class Table {
     this.size++
     this.#page = page
     this.#place = place
+    this.#entry = entry
     this.#key = undefined
     this.#slot = -1
   }
@@ -167,6 +160,7 @@ export class Table {
     const words = this.#arena.wordsAt(page)
     const at = wordIndex(page)
     words[at + HEAD + (words[at + SHAPE]! >>> ROOM_SHIFT) + this.#place] = entry
+    this.#entry = entry
   }
 
   /** The current entry, of this slot, has changed in this epoch. */

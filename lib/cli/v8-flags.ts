@@ -14,7 +14,7 @@ export const keepYoungHeapSmall = (): void => {
 /** Work of a function, in V8's unit, after which it may be compiled to machine code. V8's own is 132 KiB. */
 const BUDGET = { idle: 400_000, busy: 20_000 }
 /** A process is busy that has used so much of the time, of each of so many intervals on end. */
-const BUSY = { share: 0.2, intervals: 8, intervalMs: 100 }
+const BUSY = { share: 0.2, intervals: 3, intervalMs: 100 }
 
 /** Functions are compiled to machine code late in a process that has little to do, and soon in one that has much. V8's threads compile
  *  beside the main thread, and on a small machine they take the cores that others wait for: of a manual failover among young nodes

@@ -61,8 +61,8 @@ function popOne(call: Call, argv: Argv, end: Side): void {
   const value = listForWrite(db, key)
   if (count === undefined) {
     if (value === undefined) return reply.nil()
-    value.put(reply, endIndex(end))
-    removedFrom(call, key, value, value.drop(end, 1))
+    value.pop(end, reply)
+    removedFrom(call, key, value, 1)
   } else if (value === undefined) reply.nilArray()
   else popUpTo(call, key, value, end, count)
 }
@@ -84,8 +84,8 @@ function popWithName(call: Call, key: Key, value: ListValue, end: Side, count: n
   reply.array(2)
   reply.bulk(name)
   if (count === undefined) {
-    value.put(reply, endIndex(end))
-    removedFrom(call, key, value, value.drop(end, 1))
+    value.pop(end, reply)
+    removedFrom(call, key, value, 1)
     call.propagate([command, name])
   } else {
     const popped = popUpTo(call, key, value, end, count)

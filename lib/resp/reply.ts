@@ -10,6 +10,10 @@ const PART_SIZE = 128 * 1024
 
 const SMALL = 2 ** 31 - 1
 
+const CR = 0x0d
+const LF = 0x0a
+const CRLF = (CR << 8) | LF
+
 /** `+OK` and `$-1`, each with its carriage return. */
 const OK = 0x2b4f4b0d
 const NIL = 0x242d310d
@@ -236,8 +240,8 @@ export class Reply {
   }
 
   #crlf(at: number): void {
-    this.#buffer[at] = 0x0d
-    this.#buffer[at + 1] = 0x0a
+    this.#buffer[at] = CR
+    this.#buffer[at + 1] = LF
     this.#at = at + 2
   }
 
@@ -245,7 +249,7 @@ export class Reply {
   #five(head: number): void {
     this.#ensure(5)
     this.#data.setInt32(this.#at, head)
-    this.#buffer[this.#at + 4] = 0x0a
+    this.#buffer[this.#at + 4] = LF
     this.#at += 5
   }
 
@@ -262,8 +266,21 @@ export class Reply {
   #lengthLine(mark: number, number: number): void {
     this.#ensure(20)
     const buffer = this.#buffer
-    buffer[this.#at] = mark
-    let end = this.#at + 2
+    const start = this.#at
+    if (number < 10) {
+      this.#data.setInt32(start, (mark << 24) | ((0x30 + number) << 16) | CRLF)
+      this.#at = start + 4
+      return
+    }
+    if (number < 100) {
+      const tens = (number / 10) | 0
+      this.#data.setInt32(start, (mark << 24) | ((0x30 + tens) << 16) | ((0x30 + number - tens * 10) << 8) | CR)
+      buffer[start + 4] = LF
+      this.#at = start + 5
+      return
+    }
+    buffer[start] = mark
+    let end = start + 2
     for (let bound = 10; number >= bound; bound *= 10) end++
     let rest = number
     let at = end - 1
@@ -273,7 +290,7 @@ export class Reply {
       buffer[at] = 0x30 + (rest - tenth * 10)
       rest = tenth
     }
-    for (let small = rest | 0; at > this.#at; at--) {
+    for (let small = rest | 0; at > start; at--) {
       const tenth = (small / 10) | 0
       buffer[at] = 0x30 + (small - tenth * 10)
       small = tenth

@@ -152,6 +152,22 @@ export class ListValue {
     else this.#insertBetween(this.#chunks.size - 1, fill, bytes, start, end, data)
   }
 
+  /** Writes the element at an end as a bulk string, and removes it. There must be one. */
+  pop(side: Side, out: BulkSink): void {
+    const place = side === 'left' ? 0 : this.#chunks.size - 1
+    this.#size--
+    const last = this.#chunks.at(place)
+    if (last.count === 1) {
+      last.put(BEGINNING, out)
+      return this.#unlink(place)
+    }
+    const pack = this.#own(place)
+    const before = pack.size
+    if (side === 'left') pack.shift(out)
+    else pack.pop(out)
+    this.#bytes += pack.size - before
+  }
+
   /** Removes up to `count` elements from an end; returns how many there were. */
   drop(side: Side, count: number): number {
     let left = Math.min(count, this.#size)

@@ -183,14 +183,30 @@ export class Listpack extends PackedBytes {
 
   /** Writes the element as a bulk string. */
   put(at: number, out: BulkSink): void {
-    const integer = this.integer(at)
-    if (integer === undefined) {
-      const start = this.#textStart(at)
-      out.bulkRange(this.room, start, start + this.#textLength(at), this.data)
+    const { room } = this
+    const place = this.start + at
+    const first = room[place]!
+    if (isString(first)) {
+      const start = place + headLength(first)
+      out.bulkRange(room, start, start + stringLength(room, place), this.data)
     } else {
-      const text = integerBytes(integer)
+      const text = integerBytes(readInteger(room, place))
       out.bulkRange(text, 0, text.length)
     }
+  }
+
+  /** Writes the first element as a bulk string, and removes it. There must be one. */
+  shift(out: BulkSink): void {
+    this.put(HEADER, out)
+    this.delete(HEADER)
+  }
+
+  /** As `shift`, the last one. */
+  pop(out: BulkSink): void {
+    const at = this.last()
+    this.put(at, out)
+    this.room[this.start + at] = END
+    this.#resized(at + 1, this.#count - 1)
   }
 
   equals(at: number, bytes: Uint8Array, start = 0, end = bytes.length): boolean {

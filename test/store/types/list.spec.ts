@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { ListValue, type Side } from '../../../store/types/list.ts'
 import type { BulkSink } from '../../../store/types/listpack.ts'
 import { Listpack } from '../../../store/types/listpack.ts'
+import { BUFFER } from '../../../store/types/weight.ts'
 
 type Action = (list: ListValue, model: Buffer[], fill: number) => void
 
@@ -30,6 +31,7 @@ const texts = (elements: Iterable<Buffer>): string[] => [...elements].map((one) 
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(side, fc.array(bytes, { minLength: 1, maxLength: 5 })).map(push) },
   fc.tuple(side, fc.integer({ min: 0, max: 4 })).map(drop),
+  { weight: 2, arbitrary: side.map(pop) },
   fc.tuple(index, bytes).map(set),
   fc.tuple(fc.constantFrom('before' as const, 'after' as const), bytes, bytes).map(insert),
   fc.tuple(bytes, count).map(remove),
@@ -51,6 +53,16 @@ function drop([end, most]: [Side, number]): Action {
   return (list, model) => {
     const dropped = end === 'left' ? model.splice(0, most) : model.splice(Math.max(0, model.length - most))
     assert.equal(list.drop(end, most), dropped.length)
+  }
+}
+
+function pop(end: Side): Action {
+  return (list, model) => {
+    const popped = end === 'left' ? model.shift() : model.pop()
+    if (popped === undefined) return
+    const out = new Collected()
+    list.pop(end, out)
+    assert.deepEqual(out.texts, texts([popped]))
   }
 }
 
@@ -122,6 +134,11 @@ describe('a list', () => {
           assert.equal(list.size, model.length)
         }
         assert.deepEqual(texts(list), texts(model))
+        const nodes = [...list.nodes()]
+        assert.equal(
+          list.weight,
+          nodes.reduce((sum, { length }) => sum + length + BUFFER, 0),
+        )
         const copy = list.copy()
         list.drop('left', list.size)
         assert.deepEqual(texts(copy), texts(model))
