@@ -67,8 +67,18 @@ export class Crc64 {
   /** The eight bytes as they stand in a file: little-endian. */
   bytes(): Buffer {
     const bytes = Buffer.allocUnsafe(8)
-    bytes.writeUInt32LE(this.low, 0)
-    bytes.writeUInt32LE(this.high, 4)
+    this.writeTo(bytes, 0)
     return bytes
+  }
+
+  /** Writes the eight bytes at an offset. */
+  writeTo(target: Buffer, at: number): void {
+    target.writeUInt32LE(this.low, at)
+    target.writeUInt32LE(this.high, at + 4)
+  }
+
+  /** Whether they stand there. */
+  standsAt(bytes: Buffer, at: number): boolean {
+    return bytes.readUInt32LE(at) === this.low && bytes.readUInt32LE(at + 4) === this.high
   }
 }

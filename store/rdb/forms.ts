@@ -6,7 +6,7 @@ import { writeKnown, writeNodes } from './stream.ts'
 import { PACKED } from './types.ts'
 import { eachInSteps, STEP, type Writing } from './writing.ts'
 
-const STRING = 0
+export const STRING = 0
 
 const FORMS: { readonly [T in Collection['type']]: Form<Extract<Collection, { type: T }>> } = {
   list: {

@@ -9,9 +9,9 @@ const FIRST_CHUNK = 256
 /** Strings from here on become chunks of their own instead of being copied. */
 const LARGE = 16 * 1024
 /** The longest text that may be a 32-bit integer: "-2147483648". */
-const MAX_INT32_TEXT = 11
+export const MAX_INT32_TEXT = 11
 /** Shorter strings are not worth compressing; so a real server judges. */
-const MIN_COMPRESSED = 21
+export const MIN_COMPRESSED = 21
 
 export class Sink {
   readonly #compress: boolean

@@ -6,6 +6,7 @@ import { Crc64 } from '../../store/rdb/crc64.ts'
 import { dumpValue, loadDump } from '../../store/rdb/dump.ts'
 import { lzfCompress, lzfDecompress } from '../../store/rdb/lzf.ts'
 import { type RdbItem, RdbReader } from '../../store/rdb/reader.ts'
+import { Sink } from '../../store/rdb/sink.ts'
 import { RdbError } from '../../store/rdb/source.ts'
 import { type RdbEntry, type RdbOptions, writeRdb } from '../../store/rdb/writer.ts'
 import { plain, sealed, someValue, stringValue } from './rdb-values.ts'
@@ -105,6 +106,20 @@ describe('DUMP payloads', () => {
         assert.deepEqual(loadDump(dumpValue(stringValue(bytes))), stringValue(bytes))
       }),
     )
+  })
+
+  it('have a string in the one form that RDB files have it in, of whatever length', () => {
+    for (const length of [0, 1, 11, 12, 20, 21, 63, 64, 255, 16_383, 16_384, 16_385])
+      for (const first of ['7', 'x'])
+        for (const compress of [true, false]) {
+          const bytes = Buffer.from(first.padEnd(length, '7').slice(0, length))
+          const body = new Sink(compress)
+          body.u8(0)
+          body.string(bytes)
+          const payload = dumpValue(stringValue(bytes), compress)
+          assert.deepEqual(payload, sealed(Buffer.concat(body.take())), `${first}... of ${length}`)
+          assert.deepEqual(loadDump(payload), stringValue(bytes))
+        }
   })
 })
 
