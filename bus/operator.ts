@@ -134,12 +134,15 @@ function setSlot(c: Cluster, operation: SetSlot): Answer | undefined {
   if (c.myself.role === 'replica') return error('Please use SETSLOT only with masters.')
   if (!isSlot(operation.slot)) return error('Invalid or out of range slot')
   const run = SETSLOT_ACTIONS[operation.action] as (c: Cluster, operation: SetSlot) => Answer | undefined
-  // The end of a migration is told to all nodes in turn, and the new owner has told them already: nothing is promised here
-  // that a crash could break.
-  const isNews = operation.action !== 'node' || c.owners[operation.slot]?.id !== operation.id
+  const before = c.owners[operation.slot]
   const refusal = run(c, operation)
   if (refusal) return refusal
-  if (isNews) return changed(c)
+  const now = c.owners[operation.slot]
+  if (operation.action !== 'node' || !before || (before !== now && (before === c.myself || now === c.myself)))
+    return changed(c)
+  // The end of a migration is told to all nodes in turn. To whom it is no news, and to whom it takes nothing and gives nothing, that
+  // promises nothing which a crash could break: the new owner tells it.
+  if (before !== now) c.stateDirty = true
   needSave(c, 'later')
   return undefined
 }

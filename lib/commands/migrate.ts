@@ -1,7 +1,8 @@
 /** MIGRATE: moves keys to another server. */
+import type { Key } from '../base/key.ts'
 import { fail, SYNTAX } from '../errors.ts'
 import { migrateKeys } from '../migrate/keys.ts'
-import type { Argv } from '../resp/argv.ts'
+import { type Argv, keepArgv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { position } from './args.ts'
 import type { Command } from './define.ts'
@@ -120,15 +121,17 @@ function start(call: Call, argv: Argv): void {
   const targetDb = position(argv, 4)
   // The commands after it in the transaction could not wait for it.
   if (client.multi !== undefined) throw fail('MIGRATE is not allowed in transactions')
-  const keys = keyArguments(argv).map((i) => argv.key(i))
-  const names = keys.filter((key) => db.view(key) !== undefined).map((key) => key.text())
-  if (names.length === 0) return reply.simple('NOKEY')
+  const places = keyArguments(argv).filter((i) => db.view(argv.key(i)) !== undefined)
+  if (places.length === 0) return reply.simple('NOKEY')
+  const kept = keepArgv(argv)
+  const keys = new Map<string, Key>()
+  for (const i of places) keys.set(kept.key(i).text(), kept.key(i))
   migrateKeys(server, client, {
     host: argv.text(1),
     port: Number.parseInt(argv.text(2), 10) || 0,
     targetDb,
     timeoutMs: timeoutMs <= 0 ? DEFAULT_TIMEOUT_MS : Math.min(timeoutMs, MAX_TIMEOUT_MS),
     ...options,
-    names: [...new Set(names)],
+    keys: [...keys.values()],
   })
 }

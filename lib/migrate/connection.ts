@@ -1,7 +1,12 @@
 /** The sockets of MIGRATE: outgoing connections on which every step has a time limit, kept open for a while between uses. */
 import net from 'node:net'
 import tls from 'node:tls'
+import type { Millis } from '../base/brand.ts'
+import { steadyClock } from '../base/clock.ts'
 import { Reply } from '../resp/reply.ts'
+import type { Wire } from '../server/client.ts'
+import { defaultPath } from '../server/raw-socket.ts'
+import { plainPath, type SocketPath } from '../server/socket-wire.ts'
 
 /** How a connection let us down. */
 export class LinkFailure extends Error {
@@ -16,8 +21,9 @@ export class LinkFailure extends Error {
 }
 
 interface Step {
+  readonly timeoutMs: number
+  readonly connecting: boolean
   readonly done: (error?: LinkFailure) => void
-  readonly timer: NodeJS.Timeout
 }
 
 /** Replies to MIGRATE are short; an error quotes little. */
@@ -29,8 +35,15 @@ const LF = 0x0a
 
 export class TargetLink {
   readonly #socket: net.Socket
+  /** From when the connection stands. */
+  #wire!: Wire
   /** What is being waited for: at most one thing at a time. */
   #step: Step | undefined
+  /** When the time of the last step is over. */
+  #deadline = 0
+  /** Goes off then, or before: a timer for each step would cost more than the step. */
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = 0
   #received: Buffer = Buffer.alloc(0)
   #failure: LinkFailure | undefined
   /** The database the target has selected for us; -1 when that is not certain. */
@@ -42,12 +55,9 @@ export class TargetLink {
   /** How many elements of the last array have not come yet. */
   #elements = 0
 
+  /** Over a socket that has just begun to connect. */
   constructor(socket: net.Socket) {
     this.#socket = socket
-    socket.on('data', (chunk: Buffer) => {
-      this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
-      this.#settle()
-    })
     socket.on('error', (error: NodeJS.ErrnoException) => this.#fail(failureOf(error)))
     socket.on('close', () => this.#fail(new LinkFailure('connection closed', {})))
   }
@@ -58,8 +68,16 @@ export class TargetLink {
   }
 
   /** Resolves when the connection stands. Rejects with a LinkFailure, as the steps below do. */
-  ready(event: 'connect' | 'secureConnect', timeoutMs: number): Promise<void> {
-    return this.#wait(timeoutMs, true, (done) => void this.#socket.once(event, () => done()))
+  ready(event: 'connect' | 'secureConnect', path: SocketPath, timeoutMs: number): Promise<void> {
+    const socket = this.#socket
+    socket.once(event, () => {
+      this.#wire = path.wireOf(socket)
+      path.listen(socket, (chunk) => {
+        this.#received = Buffer.concat([this.#received, chunk])
+        this.#settle()
+      })
+    })
+    return this.#wait(timeoutMs, true, (done) => void socket.once(event, done))
   }
 
   /** Sends the request, in pieces of which each has the time. Resolves when the kernel has taken the last. */
@@ -80,12 +98,12 @@ export class TargetLink {
 
   /** Whether the kernel has taken the bytes at once. */
   #write(bytes: Buffer): boolean {
-    if (this.#failure === undefined) this.#socket.write(bytes)
-    return this.#failure === undefined && this.#socket.writableLength === 0
+    return this.#failure === undefined && this.#wire.write(bytes)
   }
 
   #drained(timeoutMs: number): Promise<void> {
-    return this.#wait(timeoutMs, false, (done) => void this.#socket.write('', (error) => error ?? done()))
+    // Who learns here that the connection is gone is told the reason by its end.
+    return this.#wait(timeoutMs, false, (done) => this.#wire.whenWritten(() => this.#socket.destroyed || done()))
   }
 
   /** Adds the first line of each reply, without its end, until there are so many; those that came before a failure are there, too.
@@ -109,6 +127,7 @@ export class TargetLink {
   }
 
   close(): void {
+    clearTimeout(this.#timer)
     this.#socket.destroy()
   }
 
@@ -121,28 +140,42 @@ export class TargetLink {
   #wait(timeoutMs: number, connecting: boolean, begin: (done: () => void) => void): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => this.#fail(new LinkFailure(`nothing for ${timeoutMs} ms`, { connecting, timedOut: true })),
-        timeoutMs,
-      )
-      this.#step = { done: (error) => (error === undefined ? resolve() : reject(error)), timer }
+      const done = (error?: LinkFailure): void => (error === undefined ? resolve() : reject(error))
+      this.#step = { timeoutMs, connecting, done }
+      this.#deadline = steadyClock() + timeoutMs
+      if (this.#timer === undefined || this.#timerAt > this.#deadline) this.#setTimer(timeoutMs)
       begin(() => this.#settle())
     })
   }
 
-  #settle(error?: LinkFailure): void {
+  #setTimer(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timerAt = this.#deadline
+    this.#timer = setTimeout(() => this.#look(), ms).unref()
+  }
+
+  /** The timer has gone off. Often the step it was for is long over, and another has more time. */
+  #look(): void {
+    this.#timer = undefined
     const step = this.#step
     if (step === undefined) return
+    const left = this.#deadline - steadyClock()
+    if (left > 0) return this.#setTimer(left)
+    const { timeoutMs, connecting } = step
+    this.#fail(new LinkFailure(`nothing for ${timeoutMs} ms`, { connecting, timedOut: true }))
+  }
+
+  #settle(error?: LinkFailure): void {
+    const step = this.#step
     this.#step = undefined
-    clearTimeout(step.timer)
-    step.done(error)
+    step?.done(error)
   }
 
   /** The first failure is the one that counts; the connection is of no use after it. */
   #fail(failure: LinkFailure): void {
     if (this.#failure !== undefined) return
     this.#failure = failure
-    this.#socket.destroy()
+    this.close()
     this.#settle(failure)
   }
 }
@@ -161,14 +194,18 @@ const MOST = 64
 interface Idle {
   readonly address: string
   readonly link: TargetLink
-  readonly timer: NodeJS.Timeout
+  readonly since: Millis
 }
 
 /** Connections between uses, by address. One that is in use is nobody else's. */
 export class LinkPool {
   readonly #idleMs: number
   readonly #most: number
+  readonly #sockets = defaultPath()
+  /** In the order in which they came. */
   readonly #idle = new Set<Idle>()
+  /** Goes off when the oldest of them may be due. */
+  #timer: NodeJS.Timeout | undefined
   /** Options of TLS connections (tls-cluster); undefined: plain ones. */
   secure: () => tls.ConnectionOptions | undefined = () => undefined
 
@@ -187,7 +224,7 @@ export class LinkPool {
     const address = `${host}:${port}`
     for (const idle of this.#idle) {
       if (idle.address !== address) continue
-      this.#forget(idle)
+      this.#idle.delete(idle)
       if (!fresh && idle.link.usable) {
         idle.link.idle = false
         return idle.link
@@ -198,11 +235,11 @@ export class LinkPool {
     const options = this.#secureOptions()
     if (options === undefined) {
       const link = new TargetLink(net.connect({ host, port, noDelay: true }))
-      await link.ready('connect', timeoutMs)
+      await link.ready('connect', this.#sockets, timeoutMs)
       return link
     }
     const link = new TargetLink(tls.connect({ ...options, host, port }).setNoDelay(true))
-    await link.ready('secureConnect', timeoutMs)
+    await link.ready('secureConnect', plainPath, timeoutMs)
     return link
   }
 
@@ -211,26 +248,28 @@ export class LinkPool {
     if (!link.usable) return link.close()
     for (const oldest of this.#idle) {
       if (this.#idle.size < this.#most) break
-      this.#forget(oldest)
-      oldest.link.close()
+      this.#close(oldest)
     }
     link.idle = true
-    const idle: Idle = {
-      address: `${host}:${port}`,
-      link,
-      timer: setTimeout(() => {
-        this.#idle.delete(idle)
-        link.close()
-      }, this.#idleMs).unref(),
-    }
-    this.#idle.add(idle)
+    this.#idle.add({ address: `${host}:${port}`, link, since: steadyClock() })
+    this.#timer ??= setTimeout(() => this.#closeDue(), this.#idleMs).unref()
   }
 
   /** Closes what is idle. */
   close(): void {
+    for (const idle of this.#idle) this.#close(idle)
+  }
+
+  /** Closes what has been idle for long enough. */
+  #closeDue(): void {
+    this.#timer = undefined
     for (const idle of this.#idle) {
-      this.#forget(idle)
-      idle.link.close()
+      const left = idle.since + this.#idleMs - steadyClock()
+      if (left > 0) {
+        this.#timer = setTimeout(() => this.#closeDue(), left).unref()
+        return
+      }
+      this.#close(idle)
     }
   }
 
@@ -242,8 +281,8 @@ export class LinkPool {
     }
   }
 
-  #forget(idle: Idle): void {
+  #close(idle: Idle): void {
     this.#idle.delete(idle)
-    clearTimeout(idle.timer)
+    idle.link.close()
   }
 }

@@ -3,7 +3,7 @@ import type { Database } from '../../store/keyspace.ts'
 import { dumpValue } from '../../store/rdb/dump.ts'
 import type { FieldDeadlines } from '../../store/types/field-deadlines.ts'
 import type { Millis } from '../base/brand.ts'
-import { keyFromText } from '../base/key.ts'
+import type { Key } from '../base/key.ts'
 import { ClientError, fail, READ_ONLY } from '../errors.ts'
 import { encodeRequest } from '../resp/argv.ts'
 import type { Reply } from '../resp/reply.ts'
@@ -23,20 +23,20 @@ export interface Transfer {
   readonly replace: boolean
   /** The arguments of AUTH. */
   readonly auth: readonly Buffer[] | undefined
-  /** Keys that are here, by their latin1 names. */
-  readonly names: readonly string[]
+  /** Keys that are here, each once. They may be kept. */
+  readonly keys: readonly Key[]
 }
 
 /** What the target was sent of one key: a RESTORE, and for the deadlines of a hash's fields some HPEXPIREAT. */
 interface Sent {
-  readonly name: string
+  readonly key: Key
   /** How many HPEXPIREAT follow the RESTORE, in a cluster each behind an ASKING. */
   readonly deadlines: number
 }
 
 /** How far it came: what the target has for certain, and what went wrong, if anything. */
 interface Outcome {
-  readonly acknowledged: readonly string[]
+  readonly acknowledged: readonly Key[]
   readonly error: ClientError | undefined
   /** Nothing was carried out, and a fresh connection may do better. */
   readonly mayRetry: boolean
@@ -55,7 +55,7 @@ const PAUSE_POLL_MS = 20
 /** Moves or copies keys of the client's database, which are locked until that is done. The client waits, and is answered. */
 export function migrateKeys(server: Server, client: Client, transfer: Transfer): void {
   const db = server.keyspace.databases[client.db]!
-  const lock = server.migrating.lock(transfer.names)
+  const lock = server.migrating.lock(transfer.keys.map((key) => key.text()))
   // What CLIENT REPLY holds back now would not be held back later, when this request is long over.
   const muted = client.replyMode !== 'on'
   let waits = true
@@ -93,11 +93,11 @@ async function run(server: Server, db: Database, transfer: Transfer): Promise<Cl
 }
 
 /** One command for all of them: replicas lose them together. */
-function forget(server: Server, db: Database, names: readonly string[]): void {
+function forget(server: Server, db: Database, keys: readonly Key[]): void {
   const { propagation } = server
   server.refreshClock()
   propagation.begin()
-  const removed = names.map(keyFromText).filter((key) => db.remove(key))
+  const removed = keys.filter((key) => db.remove(key))
   if (removed.length > 0) propagation.add(db.index, encodeRequest(['DEL', ...removed.map((key) => key.own())]))
   propagation.end()
 }
@@ -134,8 +134,8 @@ async function send(server: Server, db: Database, link: TargetLink, transfer: Tr
   server.refreshClock()
   if (auth !== undefined) ask(request, 'AUTH', ...auth)
   if (link.selected !== targetDb) ask(request, 'SELECT', String(targetDb))
-  for (const name of transfer.names) {
-    const one = sendKey(server, db, link, transfer, name)
+  for (const key of transfer.keys) {
+    const one = sendKey(server, db, link, transfer, key)
     if (one === undefined) continue
     sent.push(one)
     if (request.length < CHUNK) continue
@@ -147,14 +147,7 @@ async function send(server: Server, db: Database, link: TargetLink, transfer: Tr
 }
 
 /** Undefined when the key is gone. */
-function sendKey(
-  server: Server,
-  db: Database,
-  link: TargetLink,
-  { replace }: Transfer,
-  name: string,
-): Sent | undefined {
-  const key = keyFromText(name)
+function sendKey(server: Server, db: Database, link: TargetLink, { replace }: Transfer, key: Key): Sent | undefined {
   let value = db.peek(key)
   if (value?.type === 'hash' && value.deadlines !== undefined) value = db.living(key, value, false)
   if (value === undefined) return undefined
@@ -165,7 +158,7 @@ function sendKey(
   const payload = dumpValue(value, value.type !== 'string' || value.bytes.length >= COMPRESSED_FROM)
   ask(link.request, restore, own, String(ttl), payload, ...(replace ? ['REPLACE'] : []))
   const deadlines = value.type === 'hash' && link.knowsFieldDeadlines ? value.deadlines : undefined
-  return { name, deadlines: deadlines === undefined ? 0 : sendDeadlines(server, link, own, deadlines) }
+  return { key, deadlines: deadlines === undefined ? 0 : sendDeadlines(server, link, own, deadlines) }
 }
 
 /** One HPEXPIREAT for all fields with the same deadline; returns how many. */
@@ -208,11 +201,11 @@ async function receive(
     if (lines.length <= before) return interrupted(cause, READING, mayRetry)
     error = READING
   }
-  const acknowledged: string[] = []
+  const acknowledged: Key[] = []
   const refusal = lines.slice(0, before).find(isRefusal)
   let bad = refusal
   let at = before
-  for (const { name, deadlines } of sent) {
+  for (const { key, deadlines } of sent) {
     const restored = lines[at++]
     if (restored === undefined) break
     let wrong = isRefusal(restored) ? restored : undefined
@@ -222,7 +215,7 @@ async function receive(
       else if (isRefusal(answer)) wrong ??= answer
     }
     bad ??= wrong === NO_ANSWER ? undefined : wrong
-    if (refusal === undefined && wrong === undefined) acknowledged.push(name)
+    if (refusal === undefined && wrong === undefined) acknowledged.push(key)
   }
   if (bad !== undefined) error = fail(`Target instance replied with error: ${bad.slice(1)}`)
   link.selected = error === undefined ? targetDb : -1

@@ -6,7 +6,7 @@ import { reasonOf } from '../base/system-error.ts'
 import { isWelcome } from '../config.ts'
 import type { Client } from './client.ts'
 import { protectedModeRefusal } from './protected-mode.ts'
-import { openRawPath } from './raw-socket.ts'
+import { defaultPath } from './raw-socket.ts'
 import type { Server } from './server.ts'
 import { plainPath, type SocketPath } from './socket-wire.ts'
 
@@ -22,8 +22,7 @@ export interface ListenOptions {
   /** File mode of the unix socket; 0 = as the umask says. */
   readonly unixSocketMode: number
   readonly backlog: number
-  /** How sockets without TLS are read and written. By default the short way where there is one; ROOKERY_SOCKETS=plain keeps a
-   *  process off it. */
+  /** How sockets without TLS are read and written, if not as everywhere. */
   readonly sockets?: SocketPath
 }
 
@@ -162,9 +161,6 @@ function opened(listener: net.Server, options: net.ListenOptions): Promise<net.S
     })
   })
 }
-
-const defaultPath = (): SocketPath =>
-  (process.env['ROOKERY_SOCKETS'] === 'plain' ? undefined : openRawPath()) ?? plainPath
 
 const plainServer = (server: Server, path: SocketPath): net.Server =>
   net.createServer({ noDelay: true, allowHalfOpen: false }, (socket) => accept(server, socket, path))

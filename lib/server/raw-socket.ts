@@ -39,6 +39,14 @@ interface Binding {
 /** What one `read` of the event loop asks for, as Node itself does. */
 const READ_SIZE = 64 * 1024
 
+let shared: SocketPath | undefined
+
+/** The one raw path of the process where there is one; ROOKERY_SOCKETS=plain keeps a process off it. */
+export function defaultPath(): SocketPath {
+  shared ??= (process.env['ROOKERY_SOCKETS'] === 'plain' ? undefined : openRawPath()) ?? plainPath
+  return shared
+}
+
 /** The raw path for TCP and unix sockets (not TLS), or undefined where Node does not offer what it needs. A single socket whose
  *  handle lacks something takes the plain path inside it. */
 export function openRawPath(): SocketPath | undefined {

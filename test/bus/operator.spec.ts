@@ -202,6 +202,19 @@ describe('CLUSTER SETSLOT', () => {
     assert.deepEqual([c.owners[0], c.migratingTo.get(0), c.myself.configEpoch], [c.nodes.get(A), undefined, 0])
   })
 
+  it('NODE is saved at once by who loses or gains the slot, by the others with the next tick', () => {
+    for (const [slot, to, saved] of [
+      [0, 'a', 'save'],
+      [10, 'm', 'save'],
+      [10, 'e', 'later'],
+      [10, 'a', 'later'],
+    ] as const) {
+      const c = scene()
+      operate(c, setslot(slot, 'node', to))
+      assert.equal(c.unsaved, saved, `slot ${slot} to ${to}`)
+    }
+  })
+
   it('NODE to ourselves of a slot we import bumps our config epoch and tells everybody', () => {
     const c = scene()
     c.currentEpoch = 6 as Epoch

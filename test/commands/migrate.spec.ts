@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net'
 import type { Millis } from '../../lib/base/brand.ts'
+import { LinkPool, type TargetLink } from '../../lib/migrate/connection.ts'
 import { ask, connect } from '../support/client.ts'
 import { keyIn, myId, startCluster } from '../support/cluster.ts'
 import { Differential } from '../support/differential.ts'
@@ -298,6 +299,47 @@ describeBeside('MIGRATE', function () {
       'no such address',
     )
     assert.equal(source.a.call('GET', 'k'), 'v')
+  })
+
+  it('gives each step its own time on a kept connection, shorter or longer than that of the one before', async () => {
+    const slow = await target((_, nth) => (nth === 2 ? undefined : '+OK'))
+    source.a.call('SET', 'k', 'v')
+    assert.equal(await source.migrate(slow.port, 'k', '0', '60000', 'COPY'), '+OK')
+    assert.equal(await source.migrate(slow.port, 'k', '0', '50'), READING, 'in 50 ms, not in a minute')
+    const slower = await target((_, nth) => (nth === 2 ? undefined : '+OK'))
+    assert.equal(await source.migrate(slower.port, 'k', '0', '30', 'COPY'), '+OK')
+    const waiting = source.migrate(slower.port, 'k', '0', '60000')
+    const seen = (): number => slower.connections[0]!.length
+    await eventually(seen, { what: 'the second RESTORE', withinMs: 5000, until: (count) => count === 3 })
+    await sleep(60)
+    slower.say('+OK')
+    assert.equal(await waiting, '+OK', 'not after 30 ms')
+  })
+
+  describe('keeps connections between uses', () => {
+    async function kept(pool: LinkPool, count: number): Promise<() => boolean[]> {
+      const { port } = await target(OK)
+      const links: TargetLink[] = []
+      for (let i = 0; i < count; i++) links.push(await pool.take('127.0.0.1', Number(port), 1000, true))
+      for (const link of links) pool.give('127.0.0.1', Number(port), link)
+      return () => links.map((link) => link.usable)
+    }
+    const closed = { what: 'connections to be closed', withinMs: 5000 }
+
+    it('until nobody has used them for a while', async () => {
+      const pool = new LinkPool({ idleMs: 20 })
+      const usable = await kept(pool, 2)
+      await eventually(usable, { ...closed, until: (all) => !all.includes(true) })
+      assert.equal(pool.size, 0)
+    })
+
+    it('until there are too many', async () => {
+      const pool = new LinkPool({ most: 2 })
+      const usable = await kept(pool, 3)
+      await eventually(usable, { ...closed, until: ([first]) => first === false })
+      assert.deepEqual([pool.size, usable()], [2, [false, true, true]])
+      pool.close()
+    })
   })
 
   it('deletes what was acknowledged before the connection broke', async () => {
