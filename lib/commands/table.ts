@@ -17,7 +17,9 @@ export interface CommandEntry {
   readonly onlyKey: number
   readonly isWrite: boolean
   readonly isReadonly: boolean
-  /** It reads or changes data, and nothing else: what can be said of its client and of the server remains so. */
+  /** While all is calm (see server/dispatch.ts) it can only be refused for its arity or its keys. */
+  readonly isOrdinary: boolean
+  /** Moreover it reads or changes data, and nothing else: what can be said of its client and of the server remains so. */
   readonly isPlain: boolean
   /** It takes so little time that reading the clock for it would show. */
   readonly isQuick: boolean
@@ -107,7 +109,8 @@ function createEntry(command: Command, parent: CommandEntry | undefined, name = 
     onlyKey: onlyKeyOf(command),
     isWrite: command.flags.includes('write'),
     isReadonly: command.flags.includes('readonly'),
-    isPlain: PLAIN.has(command.group) && command.run !== undefined,
+    isOrdinary: command.run !== undefined && (ORDINARY.has(command.group) || command.flags.includes('asking')),
+    isPlain: command.run !== undefined && PLAIN.has(command.group),
     isQuick: command.flags.includes('fast') || command.complexity === 'O(1)',
     stats: { calls: 0, micros: 0, rejected: 0, failed: 0, latency: undefined },
   }
@@ -127,6 +130,7 @@ const PLAIN: ReadonlySet<Group> = new Set([
   'hyperloglog',
   'geo',
 ])
+const ORDINARY: ReadonlySet<Group> = new Set([...PLAIN, 'generic', 'cluster'])
 
 const onlyKeyOf = ({ keys }: Command): number =>
   keys?.find === undefined && keys?.first === keys?.last ? (keys?.first ?? 0) : 0

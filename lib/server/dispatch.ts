@@ -35,8 +35,10 @@ export function serve(server: Server, client: Client): void {
       if (!parser.next()) break
       const { argv } = parser
       const entry = server.commands.find(argv)
-      if (calm && entry?.isPlain === true) handlePlain(server, client, entry, argv)
-      else {
+      if (calm && entry?.isOrdinary === true) {
+        handleInCalm(server, client, entry, argv)
+        if (!entry.isPlain) calm = isCalm(server, client)
+      } else {
         handle(server, client, entry, argv)
         calm = isCalm(server, client)
       }
@@ -76,8 +78,8 @@ function isCalm(server: Server, client: Client): boolean {
   )
 }
 
-/** A plain command while all is calm: it can only have the wrong number of arguments, or belong to another node. */
-function handlePlain(server: Server, client: Client, entry: CommandEntry, argv: Argv): void {
+/** An ordinary command while all is calm: it can only have the wrong number of arguments, or belong to another node. */
+function handleInCalm(server: Server, client: Client, entry: CommandEntry, argv: Argv): void {
   const { cluster } = server
   const refusal = hasArity(entry, argv)
     ? cluster && route(cluster.view, server.keyspace.databases[0]!, client, entry, argv)
