@@ -38,6 +38,9 @@ export class Database {
   #timedHashes = new TimedHashes()
   /** Where `sweep` goes on: it has seen the places from here up. */
   #sweptTo = 0
+  /** What `#clock` said last, and when: dividing is half of noting an access. */
+  #clockThen: Clock = 0
+  #clockAt = 0
 
   constructor(keyspace: Keyspace, index: number) {
     this.keyspace = keyspace
@@ -105,13 +108,21 @@ export class Database {
 
   /** As `read`, but for a command that will write: neither hits nor misses are counted, unless it `counts` as a reader too. */
   readForWrite(key: Key, counts = false): Value | undefined {
+    const { keyspace } = this
+    if (!counts && !keyspace.untouched && keyspace.lfu === undefined) {
+      const at = this.#entries.find(key)
+      const value = at === 0 ? undefined : this.#entries.lendLasting(at, this.#clock())
+      if (value !== undefined) return this.#lent(key, at, value)
+    }
     const at = counts ? this.#access(key, true) : this.#live(key)
     if (at === 0) return undefined
-    const entries = this.#entries
     this.#use(at)
-    const value = entries.lend(at)
-    // What may be changed in place from now on must first be given to the cuts that have not come to it.
-    if (value.type !== 'string' && entries.cuts.length > 0) entries.change(key, at)
+    return this.#lent(key, at, this.#entries.lend(at))
+  }
+
+  /** What may be changed in place from now on must first be given to the cuts that have not come to it. */
+  #lent(key: Key, at: Address, value: Value): Value {
+    if (value.type !== 'string' && this.#entries.cuts.length > 0) this.#entries.change(key, at)
     return value
   }
 
@@ -474,7 +485,12 @@ export class Database {
   }
 
   #clock(): Clock {
-    return Math.floor(this.keyspace.now / 1000) & CLOCK_MASK
+    const { now } = this.keyspace
+    if (now !== this.#clockAt) {
+      this.#clockAt = now
+      this.#clockThen = Math.floor(now / 1000) & CLOCK_MASK
+    }
+    return this.#clockThen
   }
 
   /** `#live`, with what a reading command leaves behind. */

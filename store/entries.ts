@@ -183,6 +183,16 @@ export class Entries {
     return (words[i + FLAGS]! & OUTSIDE) === 0 ? undefined : this.#shelf.at(words[i + VALUE]!)
   }
 
+  /** `lend` and `access` in one step, where that can be: of what lies outside and has no deadline. Undefined for others. */
+  lendLasting(at: Address, clock: Clock): Value | undefined {
+    const words = this.arena.wordsAt(at)
+    const i = wordIndex(at)
+    const flags = words[i + FLAGS]!
+    if ((flags & (OUTSIDE | EXPIRES)) !== OUTSIDE) return undefined
+    words[i + FLAGS] = ((flags | SHARED) & FLAG_MASK) | (clock << FLAG_BITS)
+    return this.#shelf.at(words[i + VALUE]!)
+  }
+
   /** As `value`, but a collection may be changed in place; then call `settle`. */
   lend(at: Address): Value {
     if ((this.arena.wordsAt(at)[wordIndex(at) + FLAGS]! & KIND_MASK) === 0) return this.value(at)

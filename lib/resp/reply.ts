@@ -14,6 +14,9 @@ const CR = 0x0d
 const LF = 0x0a
 const CRLF = (CR << 8) | LF
 
+/** The two digits of each number below 100. */
+const PAIRS = Uint16Array.from({ length: 100 }, (_, n) => ((0x30 + Math.floor(n / 10)) << 8) | (0x30 + (n % 10)))
+
 /** `+OK` and `$-1`, each with its carriage return. */
 const OK = 0x2b4f4b0d
 const NIL = 0x242d310d
@@ -290,11 +293,14 @@ export class Reply {
       buffer[at] = 0x30 + (rest - tenth * 10)
       rest = tenth
     }
-    for (let small = rest | 0; at > start; at--) {
-      const tenth = (small / 10) | 0
-      buffer[at] = 0x30 + (small - tenth * 10)
-      small = tenth
+    let small = rest | 0
+    for (; small >= 100; at -= 2) {
+      const hundredth = (small / 100) | 0
+      this.#data.setUint16(at - 1, PAIRS[small - hundredth * 100]!)
+      small = hundredth
     }
+    if (small >= 10) this.#data.setUint16(at - 1, PAIRS[small]!)
+    else buffer[at] = 0x30 + small
     this.#crlf(end)
   }
 
