@@ -8,7 +8,7 @@ import Table from 'cli-table3'
 import { slotOf } from '../lib/base/slot.ts'
 import { clusterTool } from '../test/support/cli.ts'
 import { ask } from '../test/support/client.ts'
-import { myId, startCluster } from '../test/support/cluster.ts'
+import { firstSlot, myId, startCluster } from '../test/support/cluster.ts'
 import { type Kind, stopEverything } from '../test/support/process.ts'
 import { fill } from './support/filling.ts'
 import { median } from './support/median.ts'
@@ -37,7 +37,10 @@ async function reshard(kind: Kind): Promise<Speed> {
   const [from, to] = [primaries[0]!, primaries[1]!]
   const names = Array.from({ length: Number(options.keys) }, (_, i) => `key:${i}`)
   for (const [i, { port }] of primaries.entries()) {
-    const own = names.filter((name) => Math.floor((slotOf(Buffer.from(name)) * NODES) / 16384) === i)
+    const own = names.filter((name) => {
+      const slot = slotOf(Buffer.from(name))
+      return slot >= firstSlot(i, NODES) && slot < firstSlot(i + 1, NODES)
+    })
     await fill(port, own.length, (at) => ['SET', own[at]!, VALUE])
   }
   const before = Number(await ask(from.port, 'DBSIZE'))

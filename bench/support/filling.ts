@@ -4,8 +4,10 @@ import { createConnection, type Socket } from 'node:net'
 
 const BATCH = 1000
 const LF = 0x0a
+const DASH = 0x2d
 /** How an error begins; an id that a chunk is cut in may begin with a dash too. */
 const ERROR = /^-[A-Z]/
+const isError = (chunk: Buffer, at: number): boolean => ERROR.test(chunk.latin1Slice(at, at + 2))
 
 /** Sends the commands `command(0)` to `command(count - 1)`, whose replies have `lines` lines. Rejects when one is answered with an error. */
 export async function fill(
@@ -44,8 +46,12 @@ class ReplyCount {
 
   constructor(socket: Socket) {
     socket.on('data', (chunk) => {
-      for (let i = chunk.indexOf(LF); i >= 0; i = chunk.indexOf(LF, i + 1)) this.#lines++
-      if (ERROR.test(chunk.latin1Slice(0, 2))) this.#failed?.(new Error(chunk.toString('latin1', 0, 200)))
+      let error = isError(chunk, 0) ? 0 : -1
+      for (let i = chunk.indexOf(LF); i >= 0; i = chunk.indexOf(LF, i + 1)) {
+        this.#lines++
+        if (chunk[i + 1] === DASH && isError(chunk, i + 1)) error = i + 1
+      }
+      if (error >= 0) this.#failed?.(new Error(chunk.toString('latin1', error, error + 200)))
       if (this.#lines >= this.#wanted) this.#done?.()
     })
     socket.on('close', () => this.#failed?.(new Error('the server closed the connection')))

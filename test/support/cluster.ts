@@ -81,8 +81,11 @@ export async function startNodes(options: ClusterOptions, count: number): Promis
 /** More programs starting at one instant would hold each other up for too long. */
 const START_AT_ONCE = 10
 
+/** The first slot of primary i of so many. */
+export const firstSlot = (i: number, primaries: number): number => Math.round((i * SLOT_COUNT) / primaries)
+
 async function shareSlots(primaries: readonly Server[]): Promise<void> {
-  const from = (i: number): number => Math.round((i * SLOT_COUNT) / primaries.length)
+  const from = (i: number): number => firstSlot(i, primaries.length)
   for (const [i, { port }] of primaries.entries()) {
     await ask(port, 'CLUSTER', 'SET-CONFIG-EPOCH', i + 1)
     await ask(port, 'CLUSTER', 'ADDSLOTSRANGE', from(i), from(i + 1) - 1)
