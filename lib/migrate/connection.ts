@@ -3,10 +3,9 @@ import net from 'node:net'
 import tls from 'node:tls'
 import type { Millis } from '../base/brand.ts'
 import { steadyClock } from '../base/clock.ts'
+import { defaultPath } from '../base/raw-socket.ts'
+import { plainPath, type SocketPath, type Wire } from '../base/socket-wire.ts'
 import { Reply } from '../resp/reply.ts'
-import type { Wire } from '../server/client.ts'
-import { defaultPath } from '../server/raw-socket.ts'
-import { plainPath, type SocketPath } from '../server/socket-wire.ts'
 
 /** How a connection let us down. */
 export class LinkFailure extends Error {

@@ -1,6 +1,6 @@
 /** One replica that reads our stream, from its PSYNC on: first the snapshot, then the stream behind it. */
 import type { Millis } from '../base/brand.ts'
-import type { Wire } from '../server/client.ts'
+import type { Wire } from '../base/socket-wire.ts'
 
 /** A client as replication sees it. */
 export interface ReplicaClient {

@@ -1,5 +1,6 @@
 /** One connection: what it has said about itself, what it waits for, and its two buffers. */
 import type { Millis, Offset } from '../base/brand.ts'
+import type { Wire } from '../base/socket-wire.ts'
 import type { CommandEntry } from '../commands/table.ts'
 import type { Argv } from '../resp/argv.ts'
 import { type ParserLimits, RequestParser } from '../resp/parser.ts'
@@ -7,23 +8,6 @@ import { Reply } from '../resp/reply.ts'
 import type { User } from './acl-user.ts'
 import type { Tracking } from './tracking.ts'
 import type { WatchedKey } from './watches.ts'
-
-/** The stream below a client; the listener makes it, tests fake it. */
-export interface Wire {
-  /** Sends bytes; true when the buffer may be reused at once. */
-  write(bytes: Buffer): boolean
-  /** Bytes accepted by `write` that have not left the process. */
-  readonly buffered: number
-  /** Calls back once what was written so far has left the process, or the connection is gone. */
-  whenWritten(done: () => void): void
-  /** Stop and go on reading. */
-  pause(): void
-  resume(): void
-  /** Sends what is buffered, then closes. */
-  end(): void
-  /** Closes now. */
-  destroy(): void
-}
 
 /** Why a client waits, and what ends it. While it is set no further request of the client is taken. */
 export interface Blocked {

@@ -2,13 +2,13 @@
 import { chmodSync, existsSync, unlinkSync } from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
+import { defaultPath } from '../base/raw-socket.ts'
+import { plainPath, type SocketPath } from '../base/socket-wire.ts'
 import { reasonOf } from '../base/system-error.ts'
 import { isWelcome } from '../config.ts'
 import type { Client } from './client.ts'
 import { protectedModeRefusal } from './protected-mode.ts'
-import { defaultPath } from './raw-socket.ts'
 import type { Server } from './server.ts'
-import { plainPath, type SocketPath } from './socket-wire.ts'
 
 export interface ListenOptions {
   /** Addresses as `bind` gives them: `*` is every IPv4, `::*` every IPv6 address; a leading `-` marks one that may be missing. */

@@ -1,10 +1,26 @@
-/** A client's socket as the server sees it, by the public means of Node: works everywhere, for TLS too. */
+/** A socket as its user sees it, by the public means of Node: works everywhere, for TLS too. */
 import type { Socket } from 'node:net'
-import type { Wire } from './client.ts'
 
-/** How bytes get from a socket to the server and back. */
+/** What bytes are written to; tests fake it. */
+export interface Wire {
+  /** Sends bytes; true when the buffer may be reused at once. */
+  write(bytes: Buffer): boolean
+  /** Bytes accepted by `write` that have not left the process. */
+  readonly buffered: number
+  /** Calls back once what was written so far has left the process, or the connection is gone. */
+  whenWritten(done: () => void): void
+  /** Stop and go on reading. */
+  pause(): void
+  resume(): void
+  /** Sends what is buffered, then closes. */
+  end(): void
+  /** Closes now. */
+  destroy(): void
+}
+
+/** How bytes get from a socket to its user and back. */
 export interface SocketPath {
-  /** What the server writes to. */
+  /** What is written to. */
   wireOf(socket: Socket): Wire
   /** Calls `receive` with what comes in, in order; a chunk is only lent for the call. Once for each socket, when it is new. */
   listen(socket: Socket, receive: (chunk: Buffer) => void): void

@@ -9,8 +9,7 @@
  *  pipeline 1, GET 0.97 / 1.07 us and SET 1.18 / 1.51 us at pipeline 16 (`npm run bench` with and without ROOKERY_SOCKETS=plain). */
 import type { Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
-import type { Wire } from './client.ts'
-import { NOTHING, plainPath, type SocketPath } from './socket-wire.ts'
+import { NOTHING, plainPath, type SocketPath, type Wire } from './socket-wire.ts'
 
 /** The native side of a TCP or unix socket: what of it is used here. */
 interface Handle {
