@@ -276,8 +276,7 @@ export class Reply {
       return
     }
     if (number < 100) {
-      const tens = (number / 10) | 0
-      this.#data.setInt32(start, (mark << 24) | ((0x30 + tens) << 16) | ((0x30 + number - tens * 10) << 8) | CR)
+      this.#data.setInt32(start, (mark << 24) | (PAIRS[number]! << 8) | CR)
       buffer[start + 4] = LF
       this.#at = start + 5
       return

@@ -141,6 +141,25 @@ scenarios('redirection, reply by reply', ['rookery'], (kinds) => {
     await say('a0', 'DEL', here)
   })
 
+  same(
+    'a pipeline sees at once what its own requests change: ASKING for one of them, the owner of a slot',
+    async ({ say, sayAtOnce }) => {
+      const gone = keyIn(OPEN, 1)
+      await say('b1', 'CLUSTER', 'SETSLOT', OPEN, 'IMPORTING', '@0')
+      await sayAtOnce('b1', ['GET', gone], ['ASKING'], ['SET', gone, 'x'], ['GET', gone], ['ASKING'], ['GET', gone])
+      await sayAtOnce('b1', ['ASKING'], ['PING'], ['GET', gone], ['ASKING'], ['ASKING'], ['DEL', gone], ['DEL', gone])
+      await sayAtOnce(
+        'b1',
+        ['CLUSTER', 'SETSLOT', OPEN, 'STABLE'],
+        ['ASKING'],
+        ['GET', gone],
+        ['READONLY'],
+        ['GET', gone],
+      )
+      await sayAtOnce('a3', ['GET', FIRST], ['READONLY'], ['EXISTS', FIRST], ['READWRITE'], ['EXISTS', FIRST])
+    },
+  )
+
   same('MIGRATE moves keys of an open slot, and the redirections follow them', async ({ say, portOf }) => {
     const [one, two] = [keyIn(OPEN, 0), keyIn(OPEN, 1)]
     await say('a0', 'MSET', one, '1', two, '2')
@@ -253,6 +272,8 @@ scenarios('redirection, reply by reply', ['rookery'], (kinds) => {
 interface Stage {
   /** Sends a command and records the bytes of its reply. */
   say(connection: string, ...argv: readonly Argument[]): Promise<void>
+  /** Sends commands in one write and records the meanings of their replies. */
+  sayAtOnce(connection: string, ...requests: readonly (readonly Argument[])[]): Promise<void>
   /** As `say` for CLUSTER SHARDS, with the shards in slot order: a real server lists them in the order of a hash table. */
   sayShards(connection: string): Promise<void>
   /** Sends a command whose reply is not compared. */
@@ -283,6 +304,10 @@ async function play(cluster: Cluster, script: (stage: Stage) => Promise<void>): 
     async say(name, ...argv) {
       const raw = await (await client(name)).raw(bytes(argv))
       record.push(masks(`${name} ${argv.join(' ')}: ${raw.toString('latin1')}`))
+    },
+    async sayAtOnce(name, ...requests) {
+      const replies = await (await client(name)).pipeline(requests)
+      for (const [i, argv] of requests.entries()) record.push(masks(`${name} ${argv.join(' ')}: ${replies[i]}`))
     },
     async sayShards(name) {
       const raw = await (await client(name)).raw(bytes(['CLUSTER', 'SHARDS']))
