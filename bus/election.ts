@@ -330,12 +330,15 @@ function dataIsTooOld(c: Cluster): boolean {
  *  the time of its last contact with the primary it had before, and may be elected with data of other slots. */
 export function dataAge(c: Cluster): { readonly ageMs: number; readonly limitMs: number } {
   const { nodeTimeoutMs, replicaValidityFactor, replPingReplicaPeriodSec } = c.options
-  const lastSeenAt = c.dataIsForeign ? 0 : c.facts.primaryLastSeenAt
+  const lastSeenAt = isDataForeign(c) ? 0 : c.facts.primaryLastSeenAt
   const silentMs = (Math.floor(c.now / 1000) - Math.floor(lastSeenAt / 1000)) * 1000
   const ageMs = silentMs > nodeTimeoutMs ? silentMs - nodeTimeoutMs : silentMs
   const limitMs = replPingReplicaPeriodSec * 1000 + nodeTimeoutMs * replicaValidityFactor
   return { ageMs, limitMs: replicaValidityFactor === 0 ? Number.POSITIVE_INFINITY : limitMs }
 }
+
+/** Whether we follow a primary of another shard than before and have not synchronised with it yet. */
+export const isDataForeign = (c: Cluster): boolean => c.foreignSyncs === c.facts.primarySyncs
 
 /** Whether the request claims a slot that somebody owns by a higher config epoch than the requester's primary had: then
  *  what it knows is history, and it must learn before it may lead. */

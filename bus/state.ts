@@ -96,6 +96,8 @@ export interface LocalFacts {
   hasPrimaryTarget: boolean
   /** Last byte from our primary, or when the link went down. */
   primaryLastSeenAt: Millis
+  /** How often the data of whoever we were told to follow have become ours. */
+  primarySyncs: number
   /** The data set is being loaded at start. */
   loading: boolean
   keysInSlot(slot: number): number
@@ -229,8 +231,8 @@ export interface Cluster {
   readonly votes: Dated<VoteNote>[]
   /** What this step has decided so far, in order; `step` takes it. */
   effects: Effect[]
-  /** We follow a primary of another shard than before and have not synchronised with it yet: our data are not its data. */
-  dataIsForeign: boolean
+  /** `facts.primarySyncs` when we began to follow a primary of another shard: until it grows, our data are not its data. */
+  foreignSyncs: number | undefined
   /** The table must be saved: some time soon, before this step's effects are carried out, or so that it survives a power
    *  failure before they are. */
   unsaved: 'no' | 'later' | 'save' | 'fsync'
@@ -349,7 +351,7 @@ export function createCluster(init: {
     history: [],
     votes: [],
     effects: [],
-    dataIsForeign: false,
+    foreignSyncs: undefined,
     unsaved: 'no',
     stateDirty: false,
     lostSlots: undefined,

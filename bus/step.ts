@@ -75,7 +75,6 @@ function tick(c: Cluster): void {
   showGains(c)
   const primary = c.myself.primary
   if (primary && !c.facts.hasPrimaryTarget) startReplication(c, primary)
-  if (c.facts.primaryLinkUp) c.dataIsForeign = false
   if (c.myself.role === 'replica') {
     advanceManualFailover(c)
     shareOffset(c)

@@ -102,7 +102,7 @@ export function followPrimary(c: Cluster, primary: ClusterNode, cause: FollowCau
   c.migratingTo.clear()
   c.importingFrom.clear()
   setReplicaOf(c, c.myself, primary)
-  if (primary.shard !== c.myself.shard) c.dataIsForeign = true
+  if (primary.shard !== c.myself.shard) c.foreignSyncs = c.facts.primarySyncs
   c.myself.shard = primary.shard
   c.stateDirty = true
   startReplication(c, primary)

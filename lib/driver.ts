@@ -51,6 +51,9 @@ export function localFacts(server: () => Server, buffered: LocalFacts['bufferedO
       const { lastSeenAt } = server().replication
       return lastSeenAt === 0 ? lastSeenAt : onClock(lastSeenAt, wallClock, steadyClock)
     },
+    get primarySyncs() {
+      return server().replication.primarySyncs
+    },
     get loading() {
       return server().loading
     },

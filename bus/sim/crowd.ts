@@ -2,6 +2,7 @@
  *  are primaries, each with one replica. */
 
 import { seededRandom } from '../../lib/base/random.ts'
+import { isDataForeign } from '../election.ts'
 import type { ClusterNode } from '../state.ts'
 import { connectAll, giveFirstWrites, writeConfs } from './boot.ts'
 import { createWorld, type World } from './world.ts'
@@ -50,7 +51,7 @@ export function startCrowd(shards: number, rules: Rules, nodeTimeoutMs: number, 
   })
   connectAll(world.network, world.nodes)
   giveFirstWrites(cast, world.nodes)
-  world.until(() => world.nodes.every(({ cluster }) => cluster.state === 'ok' && !cluster.dataIsForeign), 60_000)
+  world.until(() => world.nodes.every(({ cluster }) => cluster.state === 'ok' && !isDataForeign(cluster)), 60_000)
   return { world, shards, counters, reset: () => void Object.assign(counters, NOTHING) }
 }
 

@@ -122,6 +122,7 @@ function createFacts(keys: Map<number, number>, data: Data): LocalFacts {
     primaryLinkUp: false,
     hasPrimaryTarget: false,
     primaryLastSeenAt: 0 as Millis,
+    primarySyncs: 0,
     loading: false,
     keysInSlot: (slot) => keys.get(slot) ?? 0,
     keyCount: () => [...keys.values()].reduce((sum, n) => sum + n, 0) + data.count,

@@ -13,7 +13,10 @@ const FULL_SYNC_MS = 400
 export function follow(node: SimNode, id: NodeId, source: SimNode | undefined, localNow: Millis): void {
   node.following = id
   node.facts.hasPrimaryTarget = true
-  if (node.source === source) return
+  if (node.source === source) {
+    if (node.facts.primaryLinkUp) node.facts.primarySyncs++
+    return
+  }
   if (!node.source) node.facts.primaryLastSeenAt = 0 as Millis
   else if (node.facts.primaryLinkUp) node.facts.primaryLastSeenAt = localNow
   detach(node)
@@ -88,6 +91,7 @@ function attach(node: SimNode, source: SimNode, now: number): boolean {
   data.stream = source.data.stream
   node.attached = data.stream
   node.syncedAt = 0
+  node.facts.primarySyncs++
   tellOffset(node)
   return true
 }

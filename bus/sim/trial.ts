@@ -3,6 +3,7 @@
 import type { NodeId } from '../../lib/base/brand.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import type { Effect } from '../effect.ts'
+import { isDataForeign } from '../election.ts'
 import type { Event } from '../event.ts'
 import { type Cast, giveFirstWrites, writeConfs } from './boot.ts'
 import { noteStep, settle, startClients, type Tally } from './clients.ts'
@@ -210,7 +211,7 @@ function countSlotsOf(lost: readonly SimNode[], nodes: readonly SimNode[]): numb
 function isTooOld({ cluster, options, facts }: SimNode, nodeTimeoutMs: number): boolean {
   const allowed = options.replPingReplicaPeriodSec * 1000 + nodeTimeoutMs * (options.replicaValidityFactor + 1)
   const needed = 8 * nodeTimeoutMs + 4000
-  return cluster.dataIsForeign || cluster.now - facts.primaryLastSeenAt > allowed - needed
+  return isDataForeign(cluster) || cluster.now - facts.primaryLastSeenAt > allowed - needed
 }
 
 function asViolation(error: unknown): Violation {

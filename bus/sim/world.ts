@@ -6,6 +6,7 @@ import { type Millis, SLOT_COUNT } from '../../lib/base/brand.ts'
 import { type Random, seededRandom } from '../../lib/base/random.ts'
 import { encode } from '../codec.ts'
 import type { Effect } from '../effect.ts'
+import { isDataForeign } from '../election.ts'
 import type { Answer, Event, Operation } from '../event.ts'
 import { readNodesConf, writeNodesConf } from '../nodes-conf.ts'
 import { type Cluster, type ClusterNode, type ClusterOptions, createCluster } from '../state.ts'
@@ -137,7 +138,7 @@ export class World {
       const primary = this.cluster(i % shards).myself.id
       this.until(() => this.operate(i, { name: 'replicate', id: primary }) === undefined, 10_000)
     }
-    this.until(() => this.hasConverged() && this.nodes.every((node) => !node.cluster.dataIsForeign), 60_000)
+    this.until(() => this.hasConverged() && this.nodes.every((node) => !isDataForeign(node.cluster)), 60_000)
   }
 
   /** Whether all living nodes are in state ok and agree on the owner of every slot and on everybody's role. */

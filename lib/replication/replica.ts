@@ -39,6 +39,8 @@ export interface ReplicaParts {
   readonly mustWait: () => boolean
   /** Carries out a command of the primary. */
   readonly apply: (argv: Argv, db: number) => void
+  /** The primary's data are ours now, and we follow its stream. */
+  readonly synchronised: () => void
   /** The history has another id now: our own replicas must ask for it. */
   readonly historyChanged: () => void
   /** FAILOVER: the primary is to be asked to become one, and this is what it answered. */
@@ -290,8 +292,9 @@ export class ReplicaSide {
   // --- stream ----------------------------------------------------------------------------------------------------------
 
   #follow(db: number): void {
-    const { stream, apply } = this.#parts
+    const { stream, apply, synchronised } = this.#parts
     this.#state = 'connected'
+    synchronised()
     this.#applier = new Applier({ stream, apply, acknowledge: () => this.#answer() }, db)
     this.#acknowledge()
   }

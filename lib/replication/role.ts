@@ -56,6 +56,7 @@ export class Replication {
   readonly #parts: ReplicationParts
   readonly #now: () => Millis
   #link: ReplicaSide | undefined
+  #primarySyncs = 0
 
   /** A primary without replicas. */
   constructor(parts: ReplicationParts) {
@@ -131,6 +132,11 @@ export class Replication {
     return this.#link.isUp ? this.#link.lastIoAt : this.#link.downSince
   }
 
+  /** How often the data of whoever `follow` named have become ours. */
+  get primarySyncs(): number {
+    return this.#primarySyncs
+  }
+
   /** Why nobody can synchronise with us now; undefined: they can. */
   get cannotServe(): string | undefined {
     if (this.failover.state !== 'no-failover') return "NOMASTERLINK Can't SYNC while failing over"
@@ -158,7 +164,10 @@ export class Replication {
   follow(target: Target): void {
     const { config, log, dial, keyspace, server } = this.#parts
     const old = this.#link
-    if (old?.host === target.host && old.port === target.port) return
+    if (old?.host === target.host && old.port === target.port) {
+      if (old.isUp) this.#primarySyncs++
+      return
+    }
     old?.stop()
     this.stream.follow()
     this.#link = new ReplicaSide(
@@ -171,6 +180,7 @@ export class Replication {
         load: () => loadBeside(keyspace),
         mustWait: () => server().scripting.busy,
         apply: (argv, db) => server().apply(argv, db),
+        synchronised: () => void this.#primarySyncs++,
         historyChanged: () => this.primary.disconnectAll(),
         handover: this.failover,
         progressed: (bytes) => {

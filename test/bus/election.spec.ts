@@ -15,7 +15,7 @@ import { createWorld, type World } from '../../bus/sim/world.ts'
 import { addSlot, hasSlot } from '../../bus/slots.ts'
 import type { Cluster, ClusterNode, ClusterOptions } from '../../bus/state.ts'
 import { step } from '../../bus/step.ts'
-import { setReplicaOf } from '../../bus/table.ts'
+import { followPrimary, setReplicaOf } from '../../bus/table.ts'
 import type { Epoch, Millis, Offset } from '../../lib/base/brand.ts'
 import {
   addReplica,
@@ -143,6 +143,17 @@ describe('election: age of the data (clause 9.2)', () => {
       assert.equal(whyNoElection(c), due ? undefined : 'data-too-old')
     })
   }
+
+  it('data of another shard are too old until those of the new primary were ours, be it for a moment', () => {
+    const { c, facts, primary } = replicaScene()
+    Object.assign(primary, { shard: 'p', health: 'ok', ip: '10.0.0.2' })
+    followPrimary(c, primary, 'operator')
+    facts.primaryLinkUp = false
+    primary.health = 'fail'
+    assert.equal(whyNoElection(c), 'data-too-old')
+    facts.primarySyncs++
+    assert.equal(whyNoElection(c), undefined)
+  })
 
   it('is explained in the log, once', () => {
     const { c, facts, primary } = replicaScene()

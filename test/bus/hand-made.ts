@@ -32,6 +32,7 @@ export const makeFacts = (fields: Partial<Facts> = {}): Facts => ({
   primaryLinkUp: true,
   hasPrimaryTarget: true,
   primaryLastSeenAt: NOW,
+  primarySyncs: 0,
   loading: false,
   keysInSlot: () => 0,
   keyCount: () => 0,

@@ -183,7 +183,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a replica with data of another shard may be elected',
     file: 'election.js',
-    find: 'c.dataIsForeign ? 0 : c.facts.primaryLastSeenAt',
+    find: 'isDataForeign(c) ? 0 : c.facts.primaryLastSeenAt',
     replace: 'c.facts.primaryLastSeenAt',
     plan: FOREIGN_DATA,
   },

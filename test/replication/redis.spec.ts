@@ -151,6 +151,14 @@ scenarios('a primary that is redis-server and our replica', ['redis'], () => {
     await holds(replica, 'meanwhile', 'yes')
     const { sync_full: full, sync_partial_ok: partial } = await fields(primary.port, 'INFO', 'stats')
     assert.deepEqual([full, partial], ['1', '1'])
+    const { replication } = replica
+    assert.equal(replication.primarySyncs, 2)
+    replication.follow({ host: '127.0.0.1', port: primary.port })
+    assert.equal(
+      replication.primarySyncs,
+      3,
+      'who is followed already needs no synchronisation for its data to be ours',
+    )
   })
 
   it('acknowledge so that WAIT counts us, at once when asked', async () => {

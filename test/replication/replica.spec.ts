@@ -26,6 +26,7 @@ class Bench {
   /** Commands applied: "db| words". */
   readonly applied: string[] = []
   historyChanges = 0
+  syncs = 0
   /** A script is put aside. */
   busy = false
 
@@ -56,6 +57,9 @@ class Bench {
         this.applied.push(`${db}| ${words.join(' ')}`)
       },
       handover: { isAsking: false, answered() {} },
+      synchronised: () => {
+        this.syncs++
+      },
       historyChanged: () => {
         this.historyChanges++
       },
@@ -191,6 +195,16 @@ describe('a full synchronisation', () => {
       )
     })
   }
+
+  it('is told once, when its data are ours', () => {
+    const bench = new Bench()
+    bench.greet()
+    bench.primary.say(`+FULLRESYNC ${PRIMARY_ID} 100\r\n$${snapshot().length}\r\n`)
+    bench.primary.say(snapshot().subarray(0, -1))
+    assert.equal(bench.syncs, 0)
+    bench.primary.say(snapshot().subarray(-1))
+    assert.equal(bench.syncs, 1)
+  })
 
   it('is acknowledged at once, and its own replicas must ask anew', () => {
     const bench = new Bench()
