@@ -42,6 +42,20 @@ export class Ahead {
 
 const NONE_AHEAD = new Ahead(0)
 
+const NOTHING = Buffer.alloc(0)
+
+/** What the last request that came in pieces was put together in, for the next one, whoever's it is: a new buffer for each would be
+ *  garbage faster than it is collected. */
+let spare: Buffer = NOTHING
+
+/** A buffer of at least `least` bytes: the spare one, or else a new one of `room` bytes. */
+function takeBuffer(least: number, room: number): Buffer {
+  if (spare.length < least) return Buffer.allocUnsafeSlow(room)
+  const taken = spare
+  spare = NOTHING
+  return taken
+}
+
 export class RequestParser {
   /** The request that `next` has found. */
   argv: Argv
@@ -49,7 +63,7 @@ export class RequestParser {
   #ahead = NONE_AHEAD
   readonly #limits: ParserLimits
   /** Bytes not yet taken: #buffer[#at, #end). */
-  #buffer: Buffer = Buffer.alloc(0)
+  #buffer: Buffer = NOTHING
   #data = dataOf(this.#buffer)
   #at = 0
   #end = 0
@@ -138,16 +152,17 @@ export class RequestParser {
   /** Called when the chunk's requests are taken: what is left of it is copied, the chunk is free. */
   settle(): void {
     this.#untake()
-    if (this.#owned) return
     const from = this.#keepFrom()
     const rest = this.#end - from
     if (rest === 0) {
       this.#at = this.#end = this.#requestStart = 0
+      if (this.#owned) this.#release()
       return
     }
+    if (this.#owned) return
     const source = this.#buffer
     const room = Math.max(rest * 2, 1024, this.#announced())
-    this.#lay(Buffer.allocUnsafeSlow(room))
+    this.#lay(takeBuffer(room, room))
     source.copy(this.#buffer, 0, from, this.#end)
     this.#shift(from)
     this.#owned = true
@@ -161,6 +176,12 @@ export class RequestParser {
   /** Bytes held back for an unfinished request. */
   get pending(): number {
     return this.#end - this.#keepFrom()
+  }
+
+  #release(): void {
+    const { length } = this.#buffer
+    if (length > spare.length && length <= MOST_HELD) spare = this.#buffer
+    this.#lay(NOTHING)
   }
 
   #lay(buffer: Buffer): void {
@@ -185,8 +206,11 @@ export class RequestParser {
     const from = this.#keepFrom()
     const rest = this.#end - from
     if (this.#owned && this.#end + extra <= this.#buffer.length) return
-    const room = Math.max((rest + extra) * 2, this.#announced())
-    const grown = this.#owned && rest + extra <= this.#buffer.length ? this.#buffer : Buffer.allocUnsafeSlow(room)
+    const fits = this.#owned && rest + extra <= this.#buffer.length
+    const announced = this.#announced()
+    const grown = fits
+      ? this.#buffer
+      : takeBuffer(Math.max(rest + extra, announced), Math.max((rest + extra) * 2, announced))
     this.#buffer.copy(grown, 0, from, this.#end)
     this.#lay(grown)
     this.#shift(from)

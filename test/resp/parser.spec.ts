@@ -7,13 +7,24 @@ const limits = { maxBulkLength: 512 * 1024 * 1024, unauthenticated: false }
 
 /** Feeds `bytes` in the given pieces, as a socket would, and returns the requests found. At most `most` are taken ahead. */
 function parse(bytes: Buffer, cuts: readonly number[] = [], options = limits, most = 0): string[][] {
+  const { requests, feed } = reader(options, most)
+  for (const piece of split(bytes, cuts)) feed(piece)
+  return requests
+}
+
+function split(bytes: Buffer, cuts: readonly number[]): Buffer[] {
+  const edges = [...new Set([0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b)
+  return edges.slice(1).map((edge, i) => bytes.subarray(edges[i], edge))
+}
+
+/** A parser, what takes a piece of its stream, and the requests it found. */
+function reader(options = limits, most = 0): { requests: string[][]; feed: (piece: Buffer) => void } {
   const parser = new RequestParser(options)
   const ahead = new Ahead(most)
   const requests: string[][] = []
-  const edges = [...new Set([0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b)
-  for (let i = 1; i < edges.length; i++) {
+  const feed = (piece: Buffer): void => {
     // A chunk of its own, destroyed afterwards: nothing may be kept of it.
-    const chunk = Buffer.from(bytes.subarray(edges[i - 1], edges[i]))
+    const chunk = Buffer.from(piece)
     parser.feed(chunk)
     for (;;) {
       if (!parser.isAhead) parser.lookAhead(ahead)
@@ -28,8 +39,13 @@ function parse(bytes: Buffer, cuts: readonly number[] = [], options = limits, mo
     parser.settle()
     chunk.fill(0x21)
   }
-  return requests
+  return { requests, feed }
 }
+
+const asBytes = (requests: readonly (readonly Uint8Array[])[]): Buffer =>
+  Buffer.concat(requests.map((parts) => encodeRequest(parts.map((part) => Buffer.from(part)))))
+const asTexts = (requests: readonly (readonly Uint8Array[])[]): string[][] =>
+  requests.map((parts) => parts.map((part) => Buffer.from(part).toString('latin1')))
 
 const refused = (text: string, options = limits): string => {
   try {
@@ -41,20 +57,37 @@ const refused = (text: string, options = limits): string => {
   return ''
 }
 
+const request = fc.array(fc.uint8Array({ maxLength: 60 }), { minLength: 1, maxLength: 6 })
+
 describe('the request parser', () => {
   it('gives the same arguments however the bytes are split', () => {
-    const request = fc.array(fc.uint8Array({ maxLength: 60 }), { minLength: 1, maxLength: 6 })
     fc.assert(
       fc.property(
         fc.array(request, { maxLength: 8 }),
         fc.array(fc.nat(), { maxLength: 12 }),
         fc.nat(5),
         (requests, cuts, most) => {
-          const bytes = Buffer.concat(requests.map((parts) => encodeRequest(parts.map((part) => Buffer.from(part)))))
-          const expected = requests.map((parts) => parts.map((part) => Buffer.from(part).toString('latin1')))
-          assert.deepEqual(parse(bytes, cuts, limits, most), expected)
+          assert.deepEqual(parse(asBytes(requests), cuts, limits, most), asTexts(requests))
         },
       ),
+      { numRuns: 500 },
+    )
+  })
+
+  it('gives each client its own, though what comes in pieces is put together in buffers that go round', () => {
+    const client = fc.record({
+      requests: fc.array(request, { maxLength: 6 }),
+      cuts: fc.array(fc.nat(), { maxLength: 8 }),
+    })
+    fc.assert(
+      fc.property(fc.array(client, { minLength: 2, maxLength: 4 }), fc.infiniteStream(fc.nat()), (clients, order) => {
+        const talks = clients.map(({ requests, cuts }) => ({ ...reader(), pieces: split(asBytes(requests), cuts) }))
+        for (let left = talks; left.length > 0; left = left.filter(({ pieces }) => pieces.length > 0)) {
+          const { feed, pieces } = left[order.next().value! % left.length]!
+          if (pieces.length > 0) feed(pieces.shift()!)
+        }
+        for (const [i, { requests }] of clients.entries()) assert.deepEqual(talks[i]!.requests, asTexts(requests))
+      }),
       { numRuns: 500 },
     )
   })
