@@ -8,7 +8,7 @@ import { record } from './history.ts'
 import { normalizeIp } from './ip.ts'
 import { startManualFailover } from './manual-failover.ts'
 import { broadcastPong, showImport } from './send.ts'
-import { bindSlot, listSlots, unbindAll, unbindSlot } from './slots.ts'
+import { bindSlot, listSlots, rebindSlot, unbindAll, unbindSlot } from './slots.ts'
 import type { Cluster, ClusterNode } from './state.ts'
 import {
   findNode,
@@ -138,14 +138,16 @@ function setSlot(c: Cluster, operation: SetSlot): Answer | undefined {
   const refusal = run(c, operation)
   if (refusal) return refusal
   const now = c.owners[operation.slot]
-  if (operation.action !== 'node' || !before || (before !== now && (before === c.myself || now === c.myself)))
-    return changed(c)
-  // The end of a migration is told to all nodes in turn. To whom it is no news, and to whom it takes nothing and gives nothing, that
-  // promises nothing which a crash could break: the new owner tells it.
-  if (before !== now) c.stateDirty = true
-  needSave(c, 'later')
+  if (now !== before) c.stateDirty = true
+  needSave(c, mustOutliveUs(operation.action, now !== before && now === c.myself) ? 'save' : 'later')
   return undefined
 }
+
+/** Whether a crash right after SETSLOT must not undo it. The new owner of a slot has taken it over, and a slot on its way from us has
+ *  keys elsewhere. What the other nodes are told of a migration promises nothing: the new owner tells them again, and to a node that
+ *  has forgotten that it imports a slot no key can be moved. */
+const mustOutliveUs = (action: SetSlot['action'], isGain: boolean): boolean =>
+  action === 'node' ? isGain : action !== 'importing'
 
 function markMigrating(c: Cluster, { slot, id }: SetSlotAction<'migrating'>): Answer | undefined {
   if (c.owners[slot] !== c.myself) return error(`I'm not the owner of hash slot ${slot}`)
@@ -180,8 +182,7 @@ function assignSlot(c: Cluster, { slot, id }: SetSlotAction<'node'>): Answer | u
   }
   if (keys === 0) c.migratingTo.delete(slot)
   if (c.owners[slot] !== target) recordSlots(c, [slot], target)
-  unbindSlot(c, slot)
-  bindSlot(c, target, slot)
+  rebindSlot(c, target, slot)
   if (wasMine && target !== myself && myself.slotCount === 0 && c.options.allowReplicaMigration) {
     log(c, 'warning', `Configuration change detected. Reconfiguring myself as a replica of ${target.id}`)
     followPrimary(c, target, 'lost-slots')

@@ -15,8 +15,8 @@ import {
   listSlots,
   lowestBit,
   ofOneOwner,
+  rebindSlot,
   shareSlots,
-  unbindSlot,
 } from './slots.ts'
 import { type Cluster, type ClusterNode, primaryOf } from './state.ts'
 import { followPrimary, log, makePrimaryRow, needSave, needSaveLearned } from './table.ts'
@@ -112,8 +112,7 @@ function reclaim(c: Cluster, epoch: Epoch, slots: Uint8Array): void {
     const change = { type: 'slots', first: s, count: 1, from: c.owners[s]?.id, to: myself.id } as const
     record(c, { ...change, epoch, cause: 'update' })
     c.importingFrom.delete(s)
-    unbindSlot(c, s)
-    bindSlot(c, myself, s)
+    rebindSlot(c, myself, s)
     c.stateDirty = true
     needSave(c, 'fsync')
   }

@@ -101,6 +101,9 @@ export function unbindSlot(c: Cluster, s: number): boolean {
   return true
 }
 
+/** Binds a slot to `node`, whoever owns it. */
+export const rebindSlot = (c: Cluster, node: ClusterNode, s: number): void => handOver(c, s >> 3, 1 << (s & 7), node)
+
 /** Binds every slot of a node to another one. */
 export function moveSlots(c: Cluster, from: ClusterNode, to: ClusterNode): void {
   for (let i = 0; i < SLOT_BYTES; i++) if (from.slots[i] !== 0) handOver(c, i, from.slots[i]!, to)
@@ -124,8 +127,7 @@ export function ofOneOwner(c: Cluster, i: number, bits: number): number {
 export function handOver(c: Cluster, i: number, bits: number, to: ClusterNode | undefined): void {
   const from = c.owners[(i << 3) | lowestBit(bits)]
   if (from && inMyShard(c, from)) {
-    c.lostSlots ??= new Uint8Array(SLOT_BYTES)
-    c.lostSlots[i]! |= bits
+    c.lostSlots.set(i, (c.lostSlots.get(i) ?? 0) | bits)
   }
   if (from) {
     from.slots[i]! &= ~bits
@@ -151,10 +153,9 @@ export function handOver(c: Cluster, i: number, bits: number, to: ClusterNode | 
  *  every slot from the old primary and gives it to the new one, and loses none. */
 export function slotsStillLost(c: Cluster): number[] {
   const lost: number[] = []
-  if (!c.lostSlots) return lost
-  for (let i = 0; i < SLOT_BYTES; i++) {
+  for (const [i, bits] of c.lostSlots) {
     let same = 0
-    for (let rest = c.lostSlots[i]!; rest !== 0; rest &= ~same) {
+    for (let rest = bits; rest !== 0; rest &= ~same) {
       same = ofOneOwner(c, i, rest)
       const owner = c.owners[(i << 3) | lowestBit(same)]
       if (owner && inMyShard(c, owner)) continue

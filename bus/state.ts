@@ -238,8 +238,9 @@ export interface Cluster {
   unsaved: 'no' | 'later' | 'save' | 'fsync'
   /** The state must be evaluated before the step ends. */
   stateDirty: boolean
-  /** Bitmap of the slots our shard lost the binding of during this step; those still gone at its end become one effect. */
-  lostSlots: Uint8Array | undefined
+  /** The slots our shard lost the binding of during this step, bytes of a bitmap by their index; those still gone at its end become one
+   *  effect. */
+  readonly lostSlots: Map<number, number>
 }
 
 /** The bitmap without any slot; nobody writes to it. */
@@ -354,7 +355,7 @@ export function createCluster(init: {
     foreignSyncs: undefined,
     unsaved: 'no',
     stateDirty: false,
-    lostSlots: undefined,
+    lostSlots: new Map(),
   }
 }
 

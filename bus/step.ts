@@ -109,11 +109,13 @@ function takeEffects(c: Cluster, answer: Effect | undefined): readonly Effect[] 
   const effects = c.effects
   if (c.unsaved === 'later') effects.push({ type: 'save-later' })
   else if (c.unsaved !== 'no') effects.unshift({ type: 'save', fsync: c.unsaved === 'fsync' })
-  const slots = slotsStillLost(c)
-  if (slots.length > 0) effects.push({ type: 'slots-lost', slots })
+  if (c.lostSlots.size > 0) {
+    const slots = slotsStillLost(c)
+    if (slots.length > 0) effects.push({ type: 'slots-lost', slots })
+    c.lostSlots.clear()
+  }
   if (answer) effects.push(answer)
   c.effects = []
-  c.lostSlots = undefined
   c.unsaved = 'no'
   return effects
 }

@@ -189,7 +189,7 @@ describe('CLUSTER SETSLOT', () => {
     const a = c.nodes.get(A)
     operate(c, setslot(0, 'migrating', 'a'))
     operate(c, setslot(10, 'importing', 'a'))
-    assert.deepEqual([c.migratingTo.get(0), c.importingFrom.get(10), c.unsaved], [a, a, 'save'])
+    assert.deepEqual([c.migratingTo.get(0), c.importingFrom.get(10)], [a, a])
     operate(c, { name: 'setslot', slot: 0, action: 'stable' })
     operate(c, { name: 'setslot', slot: 10, action: 'stable' })
     assert.deepEqual([c.migratingTo.get(0), c.importingFrom.get(10)], [undefined, undefined])
@@ -202,16 +202,19 @@ describe('CLUSTER SETSLOT', () => {
     assert.deepEqual([c.owners[0], c.migratingTo.get(0), c.myself.configEpoch], [c.nodes.get(A), undefined, 0])
   })
 
-  it('NODE is saved at once by who loses or gains the slot, by the others with the next tick', () => {
-    for (const [slot, to, saved] of [
-      [0, 'a', 'save'],
-      [10, 'm', 'save'],
-      [10, 'e', 'later'],
-      [10, 'a', 'later'],
+  it('is saved at once by who gains the slot or is about to move its keys away, by the others with the next tick', () => {
+    for (const [slot, action, node, saved] of [
+      [0, 'migrating', 'a', 'save'],
+      [10, 'importing', 'a', 'later'],
+      [0, 'node', 'a', 'later'],
+      [0, 'node', 'm', 'later'],
+      [10, 'node', 'm', 'save'],
+      [10, 'node', 'e', 'later'],
+      [10, 'node', 'a', 'later'],
     ] as const) {
       const c = scene()
-      operate(c, setslot(slot, 'node', to))
-      assert.equal(c.unsaved, saved, `slot ${slot} to ${to}`)
+      operate(c, setslot(slot, action, node))
+      assert.equal(c.unsaved, saved, `slot ${slot} ${action} ${node}`)
     }
   })
 
