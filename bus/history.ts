@@ -83,7 +83,7 @@ type SlotsChange = Extract<Change, { type: 'slots' }>
 function join(last: SlotsChange, next: SlotsChange): SlotsChange | undefined {
   const { from, to, cause, first, count } = last
   if (from !== next.from || to !== next.to || cause !== next.cause || next.first !== first + count) return undefined
-  return { ...next, first, count: count + next.count }
+  return { type: 'slots', first, count: count + next.count, from, to, epoch: next.epoch, cause }
 }
 
 function push<T>(c: Cluster, log: Dated<T>[], what: T, limit: number): void {

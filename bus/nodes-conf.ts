@@ -73,19 +73,20 @@ const AUX: Readonly<Record<string, (c: Cluster, node: ClusterNode, text: string)
   'tls-port': setTlsPort,
 }
 
-/** The whole file. */
+/** The whole file. A reshard writes it for each slot, so it is put together in few steps. */
 export function writeNodesConf(c: Cluster): string {
-  const nodes = [...c.nodes.values()].filter((node) => !node.handshake)
-  const extras = EXTRAS.map((extra) => {
-    const pairs = nodes.filter((node) => extra.get(node) !== '').map((node) => writePair(node, extra.get(node)))
-    return pairs.length === 0 ? '' : ` ${extra.variable} ${pairs.join(',')}`
-  })
-  const lines = [
-    ...nodes.map((node) => nodeLine(c, node)),
-    `vars${extras.join('')}`,
-    `vars currentEpoch ${c.currentEpoch} lastVoteEpoch ${c.lastVoteEpoch}`,
-  ]
-  return lines.map((line) => `${line}\n`).join('')
+  let text = ''
+  for (const node of c.nodes.values()) if (!node.handshake) text += `${nodeLine(c, node)}\n`
+  text += 'vars'
+  for (const extra of EXTRAS) {
+    let pairs = ''
+    for (const node of c.nodes.values()) {
+      const value = node.handshake ? '' : extra.get(node)
+      if (value !== '') pairs += `${pairs && ','}${writePair(node, value)}`
+    }
+    if (pairs !== '') text += ` ${extra.variable} ${pairs}`
+  }
+  return `${text}\nvars currentEpoch ${c.currentEpoch} lastVoteEpoch ${c.lastVoteEpoch}\n`
 }
 
 /** The cluster a file describes, in the forms of Redis 3 to 7.2, Valkey 8 and ours. An absent or empty file is the

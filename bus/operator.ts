@@ -125,9 +125,8 @@ function flushSlots(c: Cluster): Answer | undefined {
 function recordSlots(c: Cluster, slots: readonly number[], to: ClusterNode | undefined): void {
   const [first] = slots
   if (first === undefined) return
-  const epoch = to?.configEpoch ?? (0 as Epoch)
-  const change = { type: 'slots', cause: 'operator', first, count: slots.length } as const
-  record(c, { ...change, from: c.owners[first]?.id, to: to?.id, epoch })
+  const [from, epoch] = [c.owners[first]?.id, to?.configEpoch ?? (0 as Epoch)]
+  record(c, { type: 'slots', first, count: slots.length, from, to: to?.id, epoch, cause: 'operator' })
 }
 
 function setSlot(c: Cluster, operation: SetSlot): Answer | undefined {

@@ -60,27 +60,34 @@ export function shareSlots(one: Uint8Array, other: Uint8Array): boolean {
 /** The slots of a bitmap as inclusive ranges, ascending and as long as can be. */
 export function slotRanges(bitmap: Uint8Array): Array<readonly [number, number]> {
   const ranges: Array<readonly [number, number]> = []
+  eachRange(bitmap, (first, last) => void ranges.push([first, last]))
+  return ranges
+}
+
+function eachRange(bitmap: Uint8Array, take: (first: number, last: number) => void): void {
   let first = -1
   for (let i = 0; i < SLOT_BYTES; i++) {
     // Whole bytes at a time: nodes.conf is written while a failover waits for it, by code that seldom runs.
     if (bitmap[i] === (first < 0 ? 0 : 0xff)) continue
     for (let s = i << 3; s < (i + 1) << 3; s++) {
       if (hasSlot(bitmap, s) === first >= 0) continue
-      if (first >= 0) ranges.push([first, s - 1])
+      if (first >= 0) take(first, s - 1)
       first = first < 0 ? s : -1
     }
   }
-  if (first >= 0) ranges.push([first, SLOT_COUNT - 1])
-  return ranges
+  if (first >= 0) take(first, SLOT_COUNT - 1)
 }
 
 /** The slots of a node as words, in order: `0-5460 7000`. Kept until a slot changes hands: nodes.conf is written for
  *  much else. */
 export function slotText(node: ClusterNode): string {
-  node.slotText ??= slotRanges(node.slots)
-    .map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`))
-    .join(' ')
-  return node.slotText
+  if (node.slotText !== undefined) return node.slotText
+  let text = ''
+  eachRange(node.slots, (first, last) => {
+    text += `${text && ' '}${first === last ? first : `${first}-${last}`}`
+  })
+  node.slotText = text
+  return text
 }
 
 /** The slots of a bitmap, ascending. */

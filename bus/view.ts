@@ -59,7 +59,7 @@ export const parseNodesText = (text: string): NodeRow[] =>
 /** CLUSTER INFO, CRLF after each line. */
 export function infoText(c: Cluster, stats: Cluster['stats'] = c.stats): string {
   const slots = { ok: 0, pfail: 0, fail: 0 }
-  for (const owner of c.owners) if (owner) slots[owner.health]++
+  for (const node of c.nodes.values()) slots[node.health] += node.slotCount
   const lines = [
     `cluster_state:${c.state}`,
     `cluster_slots_assigned:${slots.ok + slots.pfail + slots.fail}`,

@@ -254,6 +254,7 @@ export class Node {
 /** The slots of which a data set has keys. */
 function slotsWithKeys({ databases }: Keyspace): number[] {
   const slots: number[] = []
+  if (databases[0]!.size === 0) return slots
   for (let slot = 0; slot < SLOT_COUNT; slot++) if (databases[0]!.countInSlot(slot) > 0) slots.push(slot)
   return slots
 }

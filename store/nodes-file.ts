@@ -131,10 +131,19 @@ interface Draft {
  *  one. */
 function seal({ turn, follows, text }: Draft): Buffer {
   const rest = `${turn} ${follows} ${text}`
-  const bytes = Buffer.from(`${' '.repeat(SEAL)} ${Buffer.byteLength(rest)} ${rest}`)
-  bytes.latin1Write(sealOf(bytes), 0)
+  const most = HEAD + rest.length * MOST_PER_CHARACTER
+  if (scratch.length < most) scratch = Buffer.allocUnsafeSlow(most)
+  const length = scratch.write(rest, HEAD)
+  scratch.write(` ${String(length).padStart(DIGITS, '0')} `, SEAL)
+  const bytes = scratch.subarray(0, HEAD + length)
+  bytes.write(sealOf(bytes))
   return bytes
 }
+
+/** Where drafts are put together. */
+let scratch = Buffer.alloc(0)
+/** Bytes of UTF-8. */
+const MOST_PER_CHARACTER = 3
 
 /** Reads a draft; undefined when it is not whole. */
 function unseal(bytes: Buffer): Draft | undefined {
@@ -147,8 +156,10 @@ function unseal(bytes: Buffer): Draft | undefined {
   return { turn: Number(turn), follows, text: rest.slice(turn.length + follows.length + 2) }
 }
 
-/** Digits of a seal. */
+/** Digits of a seal, and of the length behind it; where the rest begins. */
 const SEAL = 16
+const DIGITS = 10
+const HEAD = SEAL + DIGITS + 2
 
 /** Of a sealed draft, or one that is to be sealed. Every change of a slot writes one: a cryptographic hash would cost more than the rest. */
 const sealOf = (draft: Buffer): string => new Crc64().update(draft, SEAL).bytes().toString('hex')

@@ -132,6 +132,6 @@ function start(call: Call, argv: Argv): void {
     targetDb,
     timeoutMs: timeoutMs <= 0 ? DEFAULT_TIMEOUT_MS : Math.min(timeoutMs, MAX_TIMEOUT_MS),
     ...options,
-    keys: [...keys.values()],
+    keys,
   })
 }

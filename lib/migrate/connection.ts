@@ -4,7 +4,7 @@ import tls from 'node:tls'
 import type { Millis } from '../base/brand.ts'
 import { steadyClock } from '../base/clock.ts'
 import { defaultPath } from '../base/raw-socket.ts'
-import { plainPath, type SocketPath, type Wire } from '../base/socket-wire.ts'
+import { NOTHING, plainPath, type SocketPath, type Wire } from '../base/socket-wire.ts'
 import { Reply } from '../resp/reply.ts'
 
 /** How a connection let us down. */
@@ -43,7 +43,9 @@ export class TargetLink {
   /** Goes off then, or before: a timer for each step would cost more than the step. */
   #timer: NodeJS.Timeout | undefined
   #timerAt = 0
-  #received: Buffer = Buffer.alloc(0)
+  /** Replies not yet read: #received[#at...]. */
+  #received: Buffer = NOTHING
+  #at = 0
   #failure: LinkFailure | undefined
   /** The database the target has selected for us; -1 when that is not certain. */
   selected = -1
@@ -57,13 +59,15 @@ export class TargetLink {
   /** Over a socket that has just begun to connect. */
   constructor(socket: net.Socket) {
     this.#socket = socket
+    // It is for clients, whose connections keep the process alive.
+    socket.unref()
     socket.on('error', (error: NodeJS.ErrnoException) => this.#fail(failureOf(error)))
     socket.on('close', () => this.#fail(new LinkFailure('connection closed', {})))
   }
 
   /** The connection stands and is between a reply and the next request. */
   get usable(): boolean {
-    return this.#failure === undefined && this.#received.length === 0
+    return this.#failure === undefined && this.#at === this.#received.length
   }
 
   /** Resolves when the connection stands. Rejects with a LinkFailure, as the steps below do. */
@@ -72,7 +76,9 @@ export class TargetLink {
     socket.once(event, () => {
       this.#wire = path.wireOf(socket)
       path.listen(socket, (chunk) => {
-        this.#received = Buffer.concat([this.#received, chunk])
+        const rest = this.#received.subarray(this.#at)
+        this.#received = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk])
+        this.#at = 0
         this.#settle()
       })
     })
@@ -109,18 +115,19 @@ export class TargetLink {
    *  Replies are simple, or arrays of what is simple. */
   async replies(lines: string[], count: number, timeoutMs: number): Promise<void> {
     while (lines.length < count || this.#elements > 0) {
-      const end = this.#received.indexOf(LF)
+      const received = this.#received
+      const end = received.indexOf(LF, this.#at)
       if (end >= 0) {
         if (this.#elements > 0) this.#elements--
         else {
-          const line = this.#received.latin1Slice(0, this.#received[end - 1] === CR ? end - 1 : end)
+          const line = received.latin1Slice(this.#at, received[end - 1] === CR ? end - 1 : end)
           lines.push(line)
           if (line.startsWith('*')) this.#elements = Number(line.slice(1))
         }
-        this.#received = this.#received.subarray(end + 1)
+        this.#at = end + 1
         continue
       }
-      if (this.#received.length > MAX_LINE) this.#fail(new LinkFailure('that is no reply', {}))
+      if (received.length - this.#at > MAX_LINE) this.#fail(new LinkFailure('that is no reply', {}))
       await this.#wait(timeoutMs, false, () => {})
     }
   }
@@ -128,12 +135,6 @@ export class TargetLink {
   close(): void {
     clearTimeout(this.#timer)
     this.#socket.destroy()
-  }
-
-  /** An idle connection does not keep the process alive. */
-  set idle(idle: boolean) {
-    if (idle) this.#socket.unref()
-    else this.#socket.ref()
   }
 
   #wait(timeoutMs: number, connecting: boolean, begin: (done: () => void) => void): Promise<void> {
@@ -224,10 +225,7 @@ export class LinkPool {
     for (const idle of this.#idle) {
       if (idle.address !== address) continue
       this.#idle.delete(idle)
-      if (!fresh && idle.link.usable) {
-        idle.link.idle = false
-        return idle.link
-      }
+      if (!fresh && idle.link.usable) return idle.link
       idle.link.close()
     }
     if (!(port >= 0 && port < 65536)) throw new LinkFailure('no such port', { connecting: true })
@@ -249,7 +247,6 @@ export class LinkPool {
       if (this.#idle.size < this.#most) break
       this.#close(oldest)
     }
-    link.idle = true
     this.#idle.add({ address: `${host}:${port}`, link, since: steadyClock() })
     this.#timer ??= setTimeout(() => this.#closeDue(), this.#idleMs).unref()
   }

@@ -23,8 +23,8 @@ export interface Transfer {
   readonly replace: boolean
   /** The arguments of AUTH. */
   readonly auth: readonly Buffer[] | undefined
-  /** Keys that are here, each once. They may be kept. */
-  readonly keys: readonly Key[]
+  /** Keys that are here, by name. They may be kept. */
+  readonly keys: ReadonlyMap<string, Key>
 }
 
 /** What the target was sent of one key: a RESTORE, and for the deadlines of a hash's fields some HPEXPIREAT. */
@@ -55,7 +55,7 @@ const PAUSE_POLL_MS = 20
 /** Moves or copies keys of the client's database, which are locked until that is done. The client waits, and is answered. */
 export function migrateKeys(server: Server, client: Client, transfer: Transfer): void {
   const db = server.keyspace.databases[client.db]!
-  const lock = server.migrating.lock(transfer.keys.map((key) => key.text()))
+  const lock = server.migrating.lock(transfer.keys)
   // What CLIENT REPLY holds back now would not be held back later, when this request is long over.
   const muted = client.replyMode !== 'on'
   let waits = true
@@ -98,7 +98,8 @@ function forget(server: Server, db: Database, keys: readonly Key[]): void {
   server.refreshClock()
   propagation.begin()
   const removed = keys.filter((key) => db.remove(key))
-  if (removed.length > 0) propagation.add(db.index, encodeRequest(['DEL', ...removed.map((key) => key.own())]))
+  if (removed.length > 0 && propagation.wanted)
+    propagation.add(db.index, encodeRequest(['DEL', ...removed.map((key) => key.own())]))
   propagation.end()
 }
 
@@ -134,7 +135,7 @@ async function send(server: Server, db: Database, link: TargetLink, transfer: Tr
   server.refreshClock()
   if (auth !== undefined) ask(request, 'AUTH', ...auth)
   if (link.selected !== targetDb) ask(request, 'SELECT', String(targetDb))
-  for (const key of transfer.keys) {
+  for (const key of transfer.keys.values()) {
     const one = sendKey(server, db, link, transfer, key)
     if (one === undefined) continue
     sent.push(one)
@@ -151,14 +152,17 @@ function sendKey(server: Server, db: Database, link: TargetLink, { replace }: Tr
   let value = db.peek(key)
   if (value?.type === 'hash' && value.deadlines !== undefined) value = db.living(key, value, false)
   if (value === undefined) return undefined
-  const own = key.own()
+  const { request } = link
   const expireAt = db.expireAt(key) ?? 0
   const ttl = expireAt === 0 ? 0 : Math.max(1, expireAt - server.now)
-  const restore = server.cluster === undefined ? 'RESTORE' : 'RESTORE-ASKING'
-  const payload = dumpValue(value, value.type !== 'string' || value.bytes.length >= COMPRESSED_FROM)
-  ask(link.request, restore, own, String(ttl), payload, ...(replace ? ['REPLACE'] : []))
+  request.array(replace ? 5 : 4)
+  request.text(server.cluster === undefined ? 'RESTORE' : 'RESTORE-ASKING')
+  request.bulkRange(key.bytes, key.start, key.end, key.data)
+  request.text(String(ttl))
+  request.bulk(dumpValue(value, value.type !== 'string' || value.bytes.length >= COMPRESSED_FROM))
+  if (replace) request.text('REPLACE')
   const deadlines = value.type === 'hash' && link.knowsFieldDeadlines ? value.deadlines : undefined
-  return { key, deadlines: deadlines === undefined ? 0 : sendDeadlines(server, link, own, deadlines) }
+  return { key, deadlines: deadlines === undefined ? 0 : sendDeadlines(server, link, key.own(), deadlines) }
 }
 
 /** One HPEXPIREAT for all fields with the same deadline; returns how many. */

@@ -9,9 +9,12 @@ import type { Blocked, Client } from '../server/client.ts'
 import type { Server } from '../server/server.ts'
 import { LinkPool } from './connection.ts'
 
+/** Names of keys. */
+type Names = Pick<ReadonlySet<string>, 'has'>
+
 /** Some keys that are locked together. */
 export class KeyLock {
-  readonly names: ReadonlySet<string>
+  readonly names: Names
   readonly waiting = new Set<Client>()
   readonly wait: Blocked = {
     kind: 'migrate',
@@ -19,7 +22,7 @@ export class KeyLock {
     leave: (client) => void this.waiting.delete(client),
   }
 
-  constructor(names: ReadonlySet<string>) {
+  constructor(names: Names) {
     this.names = names
   }
 }
@@ -37,8 +40,8 @@ export class KeyLocks {
   }
 
   /** Locks keys, in whatever database keys of these names are. */
-  lock(names: Iterable<string>): KeyLock {
-    const lock = new KeyLock(new Set(names))
+  lock(names: Names): KeyLock {
+    const lock = new KeyLock(names)
     this.#locks.add(lock)
     return lock
   }

@@ -81,6 +81,8 @@ export class Client {
   closed = false
   /** Its replies wait for the end of the turn. */
   flushQueued = false
+  /** It waits and has sent more: nothing is read from it until its wait is over. */
+  paused = false
   /** Output above the soft limit since then; 0 = below it. */
   overSoftLimitAt = 0 as Millis
 

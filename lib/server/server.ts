@@ -173,9 +173,18 @@ export class Server {
     this.stats.inputBytes += chunk.length
     this.stats.reads++
     client.parser.feed(chunk)
+    this.#serve(client)
+  }
+
+  /** As far as its bytes reach. Who has to wait is not read from any more once it has sent the next request; most send none. */
+  #serve(client: Client): void {
+    const { parser } = client
     serve(this, client)
-    client.parser.settle()
-    if (client.blocked !== undefined) client.wire.pause()
+    parser.settle()
+    if (client.blocked !== undefined && parser.pending > 0 && !client.paused) {
+      client.paused = true
+      client.wire.pause()
+    }
     this.flushLater(client)
   }
 
@@ -261,7 +270,10 @@ export class Server {
     this.#timed.delete(client)
     wait.leave(client)
     if (client.closed) return
-    client.wire.resume()
+    if (client.paused) {
+      client.paused = false
+      client.wire.resume()
+    }
     // Not at once: the one who ended the wait may be in the middle of a command.
     this.#resumed.push(client)
     this.host.requestEndTurn()
@@ -285,11 +297,7 @@ export class Server {
       this.#resumed = []
       this.refreshClock()
       for (const client of resumed) {
-        if (client.closed) continue
-        serve(this, client)
-        client.parser.settle()
-        if (client.blocked !== undefined) client.wire.pause()
-        this.flushLater(client)
+        if (!client.closed) this.#serve(client)
       }
     }
     this.tracking.endTurn()
