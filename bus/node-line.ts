@@ -42,20 +42,17 @@ export class NodeLineError extends Error {
   override readonly name = 'NodeLineError'
 }
 
-// In the order real servers print them. A node in handshake has no role yet.
-const FLAGS: ReadonlyArray<readonly [string, (c: Cluster, node: ClusterNode) => boolean]> = [
-  ['myself', (c, node) => node === c.myself],
-  ['master', (_, node) => node.role === 'primary' && !node.handshake],
-  ['slave', (_, node) => node.role === 'replica'],
-  ['fail?', (_, node) => node.health === 'pfail'],
-  ['fail', (_, node) => node.health === 'fail'],
-  ['handshake', (_, node) => node.handshake],
-  ['noaddr', (_, node) => node.noAddress],
-  ['nofailover', (_, node) => node.noFailover],
+/** Every flag a line can have, `noflags` apart, in the order real servers print them. */
+export const FLAG_NAMES: readonly string[] = [
+  'myself',
+  'master',
+  'slave',
+  'fail?',
+  'fail',
+  'handshake',
+  'noaddr',
+  'nofailover',
 ]
-
-/** Every flag a line can have, `noflags` apart. */
-export const FLAG_NAMES: readonly string[] = FLAGS.map(([name]) => name)
 
 /** The line of a node, without its end. `tls` says which port to show a client that may have come over TLS; left out,
  *  it is the port the bus itself announces, as in nodes.conf. */
@@ -69,10 +66,17 @@ export function nodeLine(c: Cluster, node: ClusterNode, tls = c.options.tlsClust
   return `${node.id} ${address} ${flagText(c, node)} ${node.primary?.id ?? '-'} ${times} ${link}${slots}${marks}`
 }
 
+/** A node in handshake has no role yet. */
 function flagText(c: Cluster, node: ClusterNode): string {
-  let text = ''
-  for (const [name, claim] of FLAGS) if (claim(c, node)) text += text === '' ? name : `,${name}`
-  return text || 'noflags'
+  let text = node === c.myself ? ',myself' : ''
+  if (node.role === 'replica') text += ',slave'
+  else if (!node.handshake) text += ',master'
+  if (node.health === 'pfail') text += ',fail?'
+  else if (node.health === 'fail') text += ',fail'
+  if (node.handshake) text += ',handshake'
+  if (node.noAddress) text += ',noaddr'
+  if (node.noFailover) text += ',nofailover'
+  return text === '' ? 'noflags' : text.slice(1)
 }
 
 /** The port a client should use: TLS clients of a TLS cluster, and plain ones of a plain cluster, get the port the bus

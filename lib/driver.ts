@@ -63,6 +63,9 @@ export function localFacts(server: () => Server, buffered: LocalFacts['bufferedO
   }
 }
 
+/** How long nodes.conf may lag behind its drafts while it keeps changing, as it does in a reshard. */
+const MOST_TICKS = 10
+
 export class Driver implements ClusterDoor {
   readonly view: Cluster
   readonly #server: Server
@@ -79,8 +82,10 @@ export class Driver implements ClusterDoor {
   #role: Extract<Effect, { type: 'follow' | 'lead' }> | undefined
   /** nodes.conf lacks something that others told us: the next tick writes it. */
   #unsaved = false
-  /** What was saved since the file itself was brought up to date; it is due when a whole tick has passed. */
+  /** What was saved since the file itself was brought up to date. It is due when a whole tick has passed without more of it, or
+   *  `MOST_TICKS` with. */
   #draft: 'none' | 'fresh' | 'due' = 'none'
+  #draftTicks = 0
   #closed = false
 
   constructor(parts: DriverParts) {
@@ -251,13 +256,15 @@ export class Driver implements ClusterDoor {
    *  is in the middle of a failover, whose clients wait. */
   #settleInTime(): void {
     if (this.#unsaved) this.#save(false)
-    if (this.#draft === 'due') this.#settle()
-    else if (this.#draft === 'fresh') this.#draft = 'due'
+    if (this.#draft === 'none') return
+    if (this.#draft === 'due' || ++this.#draftTicks > MOST_TICKS) this.#settle()
+    else this.#draft = 'due'
   }
 
   #settle(): void {
     if (this.#unsaved) this.#save(false)
     this.#draft = 'none'
+    this.#draftTicks = 0
     try {
       this.#nodesFile.settle()
     } catch (cause) {
@@ -268,7 +275,7 @@ export class Driver implements ClusterDoor {
   /** What this node promises the others, a vote or an epoch of its own, is on the disk before they hear of it. */
   #save(fsync: boolean): void {
     this.#unsaved = false
-    if (this.#draft === 'none') this.#draft = 'fresh'
+    this.#draft = 'fresh'
     try {
       this.#nodesFile.write(writeNodesConf(this.view), fsync)
     } catch (cause) {

@@ -162,7 +162,7 @@ const DIGITS = 10
 const HEAD = SEAL + DIGITS + 2
 
 /** Of a sealed draft, or one that is to be sealed. Every change of a slot writes one: a cryptographic hash would cost more than the rest. */
-const sealOf = (draft: Buffer): string => new Crc64().update(draft, SEAL).bytes().toString('hex')
+const sealOf = (draft: Buffer): string => new Crc64().update(draft, SEAL).hex()
 
 const hashOf = (text: string): string => createHash('sha1').update(text).digest('hex')
 

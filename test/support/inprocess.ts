@@ -20,6 +20,8 @@ import { type Argument, decode, encode, ReplyError, type Value } from './resp.ts
 export class Wired {
   readonly client: Client
   closed = false
+  /** Bytes would be read from it. */
+  isRead = true
   readonly #inner: InProcess
   #received: Buffer[] = []
 
@@ -32,8 +34,12 @@ export class Wired {
       },
       buffered: 0,
       whenWritten: (done) => done(),
-      pause() {},
-      resume() {},
+      pause: () => {
+        this.isRead = false
+      },
+      resume: () => {
+        this.isRead = true
+      },
       end: () => {
         this.closed = true
         inner.server.disconnect(this.client)

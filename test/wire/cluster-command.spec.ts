@@ -1,5 +1,7 @@
 /** The CLUSTER family, byte for byte: the same requests go to a node of redis-server and to one of ours. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { ask, type Client, connect } from '../support/client.ts'
 import { type Cluster, keyIn, myId, startCluster, startNodes } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
@@ -183,6 +185,20 @@ async function opened(node: Server, resp: 2 | 3): Promise<Client> {
   if (resp === 3) await client.call('HELLO', '3')
   return client
 }
+
+scenarios('nodes.conf', ['rookery'], (kinds) => {
+  it('itself is brought up to date though it keeps changing, as in a reshard', async () => {
+    const [node] = await startNodes({ kinds }, 1)
+    const client = await connect(node!.port)
+    await client.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16383)
+    let slot = 0
+    const isTold = async (): Promise<boolean> => {
+      await client.call('CLUSTER', 'DELSLOTS', slot++)
+      return readFileSync(join(node!.dir, 'nodes.conf'), 'latin1').includes('-16383')
+    }
+    await eventually(isTold, { what: 'the file has the slots', withinMs: 10_000 })
+  })
+})
 
 /** The raw replies of a node, with what differs between any two nodes masked. */
 async function answers(node: Server, requests: readonly (readonly Argument[])[], resp: 2 | 3): Promise<string[]> {
