@@ -165,7 +165,7 @@ export const aclCommands = family({
       since: '6.0.0',
       summary: 'Return the name of the user associated to the current connection',
       complexity: 'O(1)',
-      run: ({ client, reply }) => text(reply, client.user?.name ?? 'default'),
+      run: ({ client, reply }) => reply.name(client.user?.name ?? 'default'),
     }),
   ],
 })
@@ -199,12 +199,9 @@ WHOAMI
     Return the current connection username.
 `
 
-/** Latin1 text, as names, rules and patterns are kept. */
-const text = (reply: Reply, latin1: string): void => reply.bulk(Buffer.from(latin1, 'latin1'))
-
 function texts(reply: Reply, all: readonly string[]): void {
   reply.array(all.length)
-  for (const one of all) text(reply, one)
+  for (const one of all) reply.name(one)
 }
 
 const argumentsFrom = (argv: Argv, from: number): string[] =>
@@ -248,7 +245,7 @@ function getUser({ server, reply }: Call, argv: Argv): void {
 
 function replyRules(reply: Reply, selector: Selector): void {
   const { commands, keys, channels } = selector.describe()
-  for (const part of ['commands', commands, 'keys', keys, 'channels', channels]) text(reply, part)
+  for (const part of ['commands', commands, 'keys', keys, 'channels', channels]) reply.name(part)
 }
 
 /** Without an argument the categories; with one the commands in it, subcommands only where their container is not. */
@@ -289,7 +286,7 @@ function dryRun({ server, reply }: Call, argv: Argv): void {
     denial.reason === 'command'
       ? `run the '${entry.fullName}' command`
       : `access the '${request.text(denial.at)}' ${denial.reason}`
-  text(reply, `This user has no permissions to ${what}`)
+  reply.name(`This user has no permissions to ${what}`)
 }
 
 const DEFAULT_COUNT = 10
@@ -307,10 +304,10 @@ function showLog({ server, reply, now }: Call, argv: Argv): void {
     reply.map(7)
     reply.text('count')
     reply.integer(count)
-    for (const part of ['reason', reason, 'context', context, 'object', object, 'username', username]) text(reply, part)
+    for (const part of ['reason', reason, 'context', context, 'object', object, 'username', username]) reply.name(part)
     reply.text('age-seconds')
     reply.double(String((now - at) / 1000))
-    text(reply, 'client-info')
+    reply.name('client-info')
     reply.text(clientInfo)
   }
 }

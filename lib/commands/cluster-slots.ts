@@ -99,7 +99,7 @@ export const clusterSlotRows: readonly Command[] = [
       if (slot < 0 || slot >= SLOT_COUNT || count < 0) throw fail('Invalid slot or number of keys')
       const names = call.db.keysInSlot(slot, count)
       call.reply.array(names.length)
-      for (const name of names) call.reply.bulk(Buffer.from(name, 'latin1'))
+      for (const name of names) call.reply.name(name)
     },
   }),
   sub({

@@ -190,7 +190,7 @@ function load(call: Call, argv: Argv): void {
     replace = true
   }
   const name = call.server.scripting.libraries.load(argv.own(argv.count - 1), replace)
-  call.reply.bulk(Buffer.from(name, 'latin1'))
+  call.reply.name(name)
 }
 
 const POLICIES: readonly string[] = ['flush', 'append', 'replace'] satisfies RestorePolicy[]
@@ -272,7 +272,7 @@ function replyLibrary(reply: Call['reply'], { name, code, functions }: Library, 
     reply.text(fn.name)
     reply.text('description')
     if (fn.description === undefined) reply.nil()
-    else reply.bulk(Buffer.from(fn.description, 'latin1'))
+    else reply.name(fn.description)
     reply.text('flags')
     reply.set(fn.flags.length)
     for (const flag of fn.flags) reply.simple(flag)

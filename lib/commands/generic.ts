@@ -93,7 +93,7 @@ export const genericCommands = family(
     run({ server, db, reply }) {
       const name = db.randomKey(server.random.float)
       if (name === undefined) reply.nil()
-      else reply.bulk(Buffer.from(name, 'latin1'))
+      else reply.name(name)
     },
   }),
   generic({

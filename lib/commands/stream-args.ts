@@ -114,9 +114,6 @@ export function groupOf(value: StreamValue | undefined, argv: Argv): { value: St
 
 export const replyId = (reply: Reply, id: StreamId): void => reply.bulkRange(ID_TEXT, writeIdText(id), ID_TEXT.length)
 
-/** A name kept as latin1 text. */
-export const replyName = (reply: Reply, name: string): void => reply.bulk(Buffer.from(name, 'latin1'))
-
 /** An id and the fields and values that belong to it, in one array also in RESP3. */
 export function replyEntry(reply: Reply, entry: StreamEntry): void {
   reply.array(2)

@@ -10,7 +10,7 @@ import { position } from './args.ts'
 import { type Command, family, type KeyPositions } from './define.ts'
 import { KEY } from './docs.ts'
 import { HELP_ROW, replyHelp, tooManyArguments } from './help.ts'
-import { noGroup, readStream, replyEntries, replyEntry, replyId, replyName, stream, take } from './stream-args.ts'
+import { noGroup, readStream, replyEntries, replyEntry, replyId, stream, take } from './stream-args.ts'
 
 const KEY_AT_2: KeyPositions = { first: 2, last: 2, step: 1, flags: ['RO', 'access'] }
 
@@ -145,7 +145,7 @@ const SUMMARY_FIELDS: Fields<StreamValue> = [
 ]
 
 const GROUP_FIELDS: Fields<{ readonly value: StreamValue; readonly group: Group }> = [
-  ['name', (reply, { group }) => replyName(reply, group.name)],
+  ['name', (reply, { group }) => reply.name(group.name)],
   ['consumers', (reply, { group }) => reply.integer(group.consumers.size)],
   ['pending', (reply, { group }) => reply.integer(group.pending.size)],
   ['last-delivered-id', (reply, { group }) => replyId(reply, group.lastId)],
@@ -154,7 +154,7 @@ const GROUP_FIELDS: Fields<{ readonly value: StreamValue; readonly group: Group 
 ]
 
 const CONSUMER_FIELDS: Fields<Consumer> = [
-  ['name', (reply, { name }) => replyName(reply, name)],
+  ['name', (reply, { name }) => reply.name(name)],
   ['pending', (reply, { pending }) => reply.integer(pending.size)],
   ['idle', (reply, { seenAt }, { now }) => reply.integer(Math.max(0, now - seenAt))],
   // Of Redis 7.2, as is active-time below; -1: never.
@@ -183,7 +183,7 @@ const FULL_FIELDS: Fields<Full> = [
 ]
 
 const FULL_GROUP_FIELDS: Fields<Full & { readonly group: Group }> = [
-  ['name', (reply, { group }) => replyName(reply, group.name)],
+  ['name', (reply, { group }) => reply.name(group.name)],
   ['last-delivered-id', (reply, { group }) => replyId(reply, group.lastId)],
   ['entries-read', (reply, { group }) => replyCount(reply, group.entriesRead)],
   ['lag', (reply, { value, group }) => replyCount(reply, value.lag(group))],
@@ -197,7 +197,7 @@ const FULL_GROUP_FIELDS: Fields<Full & { readonly group: Group }> = [
 ]
 
 const FULL_CONSUMER_FIELDS: Fields<{ readonly consumer: Consumer; readonly count: number }> = [
-  ['name', (reply, { consumer }) => replyName(reply, consumer.name)],
+  ['name', (reply, { consumer }) => reply.name(consumer.name)],
   ['seen-time', (reply, { consumer }) => reply.integer(consumer.seenAt)],
   ['active-time', (reply, { consumer }) => reply.integer(consumer.activeAt ?? -1)],
   ['pel-count', (reply, { consumer }) => reply.integer(consumer.pending.size)],
@@ -210,7 +210,7 @@ function replyPending(reply: Reply, pending: Iterable<Pending>, count: number, n
   for (const { id, consumer, deliveredAt, deliveries } of shown) {
     reply.array(named ? 4 : 3)
     replyId(reply, id)
-    if (named) replyName(reply, consumer.name)
+    if (named) reply.name(consumer.name)
     reply.integer(deliveredAt)
     reply.integer(deliveries)
   }

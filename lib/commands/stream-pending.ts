@@ -18,7 +18,6 @@ import {
   readStream,
   replyEntries,
   replyId,
-  replyName,
   stream,
   streamForWrite,
 } from './stream-args.ts'
@@ -142,7 +141,7 @@ function summarize({ db, reply }: Call, argv: Argv): void {
   reply.array(busy.length)
   for (const consumer of busy) {
     reply.array(2)
-    replyName(reply, consumer.name)
+    reply.name(consumer.name)
     reply.text(String(consumer.pending.size))
   }
 }
@@ -168,7 +167,7 @@ function list({ db, reply, now }: Call, argv: Argv): void {
   for (const { id, consumer, deliveredAt, deliveries } of found) {
     reply.array(4)
     replyId(reply, id)
-    replyName(reply, consumer.name)
+    reply.name(consumer.name)
     reply.integer(Math.max(0, now - deliveredAt))
     reply.integer(deliveries)
   }

@@ -150,7 +150,7 @@ function trackingInfo({ client, reply }: Call): void {
   reply.integer(mode?.redirect ?? -1)
   reply.text('prefixes')
   reply.array(prefixes.length)
-  for (const prefix of prefixes) reply.bulk(Buffer.from(prefix, 'latin1'))
+  for (const prefix of prefixes) reply.name(prefix)
 }
 
 function* flagsOf(mode: Tracking): Generator<string> {

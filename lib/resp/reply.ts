@@ -83,7 +83,13 @@ export class Reply {
 
   /** A bulk string from text, UTF-8. */
   text(text: string): void {
-    if (!isShortAscii(text)) return this.bulk(Buffer.from(text))
+    if (isShortAscii(text)) this.name(text)
+    else this.bulk(Buffer.from(text))
+  }
+
+  /** A bulk string from a name, as names are kept: a character is a byte. */
+  name(text: string): void {
+    if (text.length > SHORT) return this.bulk(Buffer.from(text, 'latin1'))
     this.#lengthLine(0x24, text.length)
     this.#raw(text)
     this.#ensure(2)

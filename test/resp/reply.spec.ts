@@ -21,6 +21,13 @@ const table: [string, (reply: Reply) => void, string, string][] = [
   ['a negative integer', (r) => r.integer(-12), ':-12\r\n', ':-12\r\n'],
   ['a big integer', (r) => r.integer(2n ** 62n), ':4611686018427387904\r\n', ':4611686018427387904\r\n'],
   ['a bulk string', (r) => r.bulk(Buffer.from('héllo')), '$6\r\nh\xc3\xa9llo\r\n', '$6\r\nh\xc3\xa9llo\r\n'],
+  ['a name', (r) => r.name('h\xe9llo'), '$5\r\nh\xe9llo\r\n', '$5\r\nh\xe9llo\r\n'],
+  [
+    'a long name',
+    (r) => r.name('\xe9'.repeat(1000)),
+    `$1000\r\n${'\xe9'.repeat(1000)}\r\n`,
+    `$1000\r\n${'\xe9'.repeat(1000)}\r\n`,
+  ],
   ['an empty bulk string', (r) => r.bulk(Buffer.alloc(0)), '$0\r\n\r\n', '$0\r\n\r\n'],
   ['null', (r) => r.nil(), '$-1\r\n', '_\r\n'],
   ['a null array', (r) => r.nilArray(), '*-1\r\n', '_\r\n'],
