@@ -133,9 +133,7 @@ export function ofOneOwner(c: Cluster, i: number, bits: number): number {
  *  slots, all its nodes at once and all for the first time, while its clients wait: byte by byte that is a tenth of the work. */
 export function handOver(c: Cluster, i: number, bits: number, to: ClusterNode | undefined): void {
   const from = c.owners[(i << 3) | lowestBit(bits)]
-  if (from && inMyShard(c, from)) {
-    c.lostSlots.set(i, (c.lostSlots.get(i) ?? 0) | bits)
-  }
+  if (from && inMyShard(c, from)) c.lostSlots.set(i, (c.lostSlots.get(i) ?? 0) | bits)
   if (from) {
     from.slots[i]! &= ~bits
     from.slotCount -= countBits(bits)

@@ -307,7 +307,7 @@ function showLog({ server, reply, now }: Call, argv: Argv): void {
     for (const part of ['reason', reason, 'context', context, 'object', object, 'username', username]) reply.name(part)
     reply.text('age-seconds')
     reply.double(String((now - at) / 1000))
-    reply.name('client-info')
+    reply.text('client-info')
     reply.text(clientInfo)
   }
 }

@@ -48,7 +48,7 @@ const NOTHING = Buffer.alloc(0)
  *  garbage faster than it is collected. */
 let spare: Buffer = NOTHING
 
-/** A buffer of at least `least` bytes: the spare one, or else a new one of `room` bytes. */
+/** The spare buffer if it has `least` bytes, or else a new one of `room` bytes. */
 function takeBuffer(least: number, room: number): Buffer {
   if (spare.length < least) return Buffer.allocUnsafeSlow(room)
   const taken = spare
@@ -162,7 +162,8 @@ export class RequestParser {
     if (this.#owned) return
     const source = this.#buffer
     const room = Math.max(rest * 2, 1024, this.#announced())
-    this.#lay(takeBuffer(room, room))
+    // Not the spare one: who sends half a request and falls silent would hold it.
+    this.#lay(Buffer.allocUnsafeSlow(room))
     source.copy(this.#buffer, 0, from, this.#end)
     this.#shift(from)
     this.#owned = true
@@ -178,6 +179,7 @@ export class RequestParser {
     return this.#end - this.#keepFrom()
   }
 
+  /** Nothing is left in a buffer of ours: others may have it. */
   #release(): void {
     const { length } = this.#buffer
     if (length > spare.length && length <= MOST_HELD) spare = this.#buffer

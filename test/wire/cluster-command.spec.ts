@@ -180,12 +180,6 @@ scenarios('CLUSTER SLOTS, SHARDS and NODES of a whole cluster', ['rookery'], (ki
   })
 })
 
-async function opened(node: Server, resp: 2 | 3): Promise<Client> {
-  const client = await connect(node.port)
-  if (resp === 3) await client.call('HELLO', '3')
-  return client
-}
-
 scenarios('nodes.conf', ['rookery'], (kinds) => {
   it('itself is brought up to date though it keeps changing, as in a reshard', async () => {
     const [node] = await startNodes({ kinds }, 1)
@@ -199,6 +193,12 @@ scenarios('nodes.conf', ['rookery'], (kinds) => {
     await eventually(isTold, { what: 'the file has the slots', withinMs: 10_000 })
   })
 })
+
+async function opened(node: Server, resp: 2 | 3): Promise<Client> {
+  const client = await connect(node.port)
+  if (resp === 3) await client.call('HELLO', '3')
+  return client
+}
 
 /** The raw replies of a node, with what differs between any two nodes masked. */
 async function answers(node: Server, requests: readonly (readonly Argument[])[], resp: 2 | 3): Promise<string[]> {
