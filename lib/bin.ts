@@ -1,9 +1,7 @@
 #!/usr/bin/env node
-import { compileByLoad, keepYoungHeapSmall } from './cli/v8-flags.ts'
+import { tuneEngine } from './cli/v8-flags.ts'
 
-// Before anything else is loaded: what has grown stays.
-keepYoungHeapSmall()
-compileByLoad()
+tuneEngine()
 const args = process.argv.slice(2)
 if (args[0] === 'server') {
   const { runServer } = await import('./cli/server.ts')

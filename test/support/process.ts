@@ -24,7 +24,7 @@ export interface ServerOptions {
   readonly port?: number
 }
 
-const BIN = fileURLToPath(new URL('../../lib/bin.js', import.meta.url))
+export const BIN = fileURLToPath(new URL('../../lib/bin.js', import.meta.url))
 /** What is run for each kind, before its arguments. */
 export const PROGRAMS: Readonly<Record<Kind, readonly [string, ...string[]]>> = {
   rookery: [process.execPath, BIN, 'server'],

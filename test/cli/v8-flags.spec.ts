@@ -1,0 +1,33 @@
+import { strict as assert } from 'node:assert'
+import { spawnSync } from 'node:child_process'
+import { ENGINES } from '../../lib/cli/v8-flags.ts'
+import { BIN } from '../support/process.ts'
+
+const node = (...args: string[]) => spawnSync(process.execPath, args, { encoding: 'utf8' })
+
+describe('what the JavaScript engine is told', () => {
+  it('is understood by this version of it', () => {
+    const known = new Set(
+      node('--v8-options')
+        .stdout.match(/^ +--[\w-]+/gm)
+        ?.map((name) => name.trim().slice(2)),
+    )
+    assert.ok(known.has('semi-space-growth-factor'))
+    const engine = ENGINES.get(Number.parseInt(process.versions.node, 10))
+    const names = [...Object.keys(engine?.late ?? {}), ...Object.keys(engine?.soon ?? {})]
+    assert.deepEqual(
+      names.filter((name) => !known.has(name)),
+      [],
+    )
+  })
+
+  it('leaves nothing as the other load set it', () => {
+    for (const { late, soon } of ENGINES.values()) assert.deepEqual(Object.keys(late), Object.keys(soon))
+  })
+
+  it('makes it say nothing on stderr', () => {
+    const { stdout, stderr, status } = node(BIN, '--version')
+    assert.deepEqual([stderr, status], ['', 0])
+    assert.notEqual(stdout, '')
+  })
+})
