@@ -5,46 +5,42 @@ import { setFlagsFromString } from 'node:v8'
 /** Values by the name of the flag. */
 type Flags = Readonly<Record<string, number>>
 
-export interface Engine {
-  /** When a function is compiled to optimized machine code: late, in a process that has little to do, and soon, in one that has much.
-   *  Both name the same flags. */
+/** When a function is compiled to optimized machine code. V8 looks at it when it has used up its budget of work, and gives it the next
+ *  one: that is the same at any time, for what was once given cannot be cut. What it takes to be compiled then, is not. */
+interface Engine {
+  readonly always: Flags
+  /** In a process that has little to do. */
   readonly late: Flags
+  /** In one that has much. Names the flags that `late` names. */
   readonly soon: Flags
 }
 
-/** Functions that ran so long (in bytes of bytecode) so many times, and whose types were the same for so many calls. A function that a
- *  reshard calls once for each slot would wait for its 500th slot at least. V8's own budget is 66 KiB. */
+/** A look at each 15,000 bytes of bytecode; V8's own budget is 66 KiB. What it takes is so many looks, and so many calls since the last
+ *  new type was seen: a function that a reshard calls once for each slot would wait for its 500th slot at least. */
 const NODE_20: Engine = {
+  always: { 'interrupt-budget': 15_000, 'bytecode-size-allowance-per-tick': 10_000 },
   late: {
-    'interrupt-budget': 400_000,
-    'ticks-before-optimization': 3,
-    'bytecode-size-allowance-per-tick': 150,
+    'ticks-before-optimization': 80,
     'minimum-invocations-after-ic-update': 500,
+    'max-bytecode-size-for-early-opt': 0,
   },
   soon: {
-    'interrupt-budget': 15_000,
     'ticks-before-optimization': 1,
-    'bytecode-size-allowance-per-tick': 10_000,
     'minimum-invocations-after-ic-update': 30,
+    'max-bytecode-size-for-early-opt': 81,
   },
 }
-/** The first two became one number of calls; V8's own is 3000. */
+/** A look after each so many calls; V8's own number is 3000. */
 const NODE_22: Engine = {
-  late: { 'invocation-count-for-turbofan': 18_000, 'minimum-invocations-after-ic-update': 500 },
-  soon: { 'invocation-count-for-turbofan': 300, 'minimum-invocations-after-ic-update': 30 },
+  always: { 'invocation-count-for-turbofan': 300 },
+  late: { 'minimum-invocations-after-ic-update': 18_000 },
+  soon: { 'minimum-invocations-after-ic-update': 30 },
 }
-/** A cheap compiler comes before the good one. What is late here is V8's own. */
+/** A cheap compiler comes before the good one. */
 const NODE_24: Engine = {
-  late: {
-    'invocation-count-for-maglev': 400,
-    'invocation-count-for-turbofan': 3000,
-    'minimum-invocations-after-ic-update': 500,
-  },
-  soon: {
-    'invocation-count-for-maglev': 100,
-    'invocation-count-for-turbofan': 10_000,
-    'minimum-invocations-after-ic-update': 30,
-  },
+  always: { 'invocation-count-for-maglev': 100, 'invocation-count-for-turbofan': 10_000 },
+  late: { 'minimum-invocations-after-ic-update': 500 },
+  soon: { 'minimum-invocations-after-ic-update': 30 },
 }
 
 /** By the major version of Node. */
@@ -74,16 +70,18 @@ function keepYoungHeapSmall(): void {
 }
 
 /** A process is busy that has used so much of the time, of each of so many intervals on end. */
-const BUSY = { share: 0.2, intervals: 3, intervalMs: 100 }
+const BUSY = { share: 0.2, intervals: 2, intervalMs: 50 }
 
 /** Functions are compiled late in a process that has little to do, and soon in one that has much. V8's threads compile beside the main
  *  thread, and on a small machine they take the cores that others wait for: six nodes that start at once take a quarter longer when
  *  all compile soon, and half of the time of a manual failover among them goes there (`npm run bench:failover`). And a reshard is a few
- *  thousand calls of each function: it takes a third longer if all compile late (`npm run bench:reshard`). */
-function compileByLoad({ late, soon }: Engine): void {
-  let isBusy = false
+ *  thousand calls of each function: it takes a fifth longer if all compile late (`npm run bench:reshard`). */
+function compileByLoad({ always, late, soon }: Engine): void {
+  // Who starts works, but at what is done once: a process counts as busy again when it has been calm.
+  let isBusy = true
   let contrary = 0
   let last = performance.eventLoopUtilization()
+  setFlags(always)
   setFlags(late)
   const judge = (): void => {
     const now = performance.eventLoopUtilization()

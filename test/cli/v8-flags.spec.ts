@@ -14,7 +14,7 @@ describe('what the JavaScript engine is told', () => {
     )
     assert.ok(known.has('semi-space-growth-factor'))
     const engine = ENGINES.get(Number.parseInt(process.versions.node, 10))
-    const names = [...Object.keys(engine?.late ?? {}), ...Object.keys(engine?.soon ?? {})]
+    const names = Object.values(engine ?? {}).flatMap((flags) => Object.keys(flags))
     assert.deepEqual(
       names.filter((name) => !known.has(name)),
       [],
