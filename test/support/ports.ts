@@ -15,16 +15,16 @@ const BUS_DISTANCE = 10000
 /** A plain server somebody runs on the default port is not ours to disturb, even while it is down. */
 const DEFAULT_PORT = 6379
 
-const given = new Set<number>()
+/** Ports that were given, or are being looked at: who looks takes the port for a moment, and another's server may be about to bind it. */
+const taken = new Set<number>([DEFAULT_PORT])
 
 /** A free client port whose bus port is free too. No pair is given twice by one process. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < COUNT; tries++) {
     const port = FIRST + worker * PART + Math.floor(Math.random() * PART)
-    if (given.has(port) || port === DEFAULT_PORT) continue
-    if (!(await isFree(port)) || !(await isFree(port + BUS_DISTANCE))) continue
-    given.add(port)
-    return port
+    if (taken.has(port)) continue
+    taken.add(port)
+    if ((await isFree(port)) && (await isFree(port + BUS_DISTANCE))) return port
   }
   throw new Error(`no free pair of ports from ${FIRST} to ${FIRST + COUNT}`)
 }
@@ -43,10 +43,10 @@ export async function freePorts(count: number): Promise<number> {
   for (let tries = 0; tries < COUNT; tries++) {
     const first = await freePort()
     const others = Array.from({ length: count - 1 }, (_, i) => first + 1 + i)
+    if (others.some((port) => taken.has(port))) continue
+    for (const port of others) taken.add(port)
     const free = await Promise.all(others.flatMap((port) => [isFree(port), isFree(port + BUS_DISTANCE)]))
-    if (!free.every(Boolean) || others.some((port) => given.has(port) || port === DEFAULT_PORT)) continue
-    for (const port of others) given.add(port)
-    return first
+    if (free.every(Boolean)) return first
   }
   throw new Error(`no ${count} free ports in a row`)
 }
