@@ -74,26 +74,34 @@ const BUSY = { share: 0.2, intervals: 2, intervalMs: 50 }
 
 /** Functions are compiled late in a process that has little to do, and soon in one that has much. V8's threads compile beside the main
  *  thread, and on a small machine they take the cores that others wait for: six nodes that start at once take a quarter longer when
- *  all compile soon, and half of the time of a manual failover among them goes there (`npm run bench:failover`). And a reshard is a few
- *  thousand calls of each function: it takes a fifth longer if all compile late (`npm run bench:reshard`). */
+ *  all compile soon, and a manual failover among them half as long again (`npm run bench:failover`). And a reshard is a few thousand
+ *  calls of each function: it takes a fifth longer if all compile late (`npm run bench:reshard`). */
 function compileByLoad({ always, late, soon }: Engine): void {
-  // Who starts works, but at what is done once: a process counts as busy again when it has been calm.
-  let isBusy = true
-  let contrary = 0
+  const judge = loadJudge()
   let last = performance.eventLoopUtilization()
   setFlags(always)
   setFlags(late)
-  const judge = (): void => {
+  const look = (): void => {
     const now = performance.eventLoopUtilization()
-    const { utilization } = performance.eventLoopUtilization(now, last)
+    const turn = judge(performance.eventLoopUtilization(now, last).utilization)
     last = now
-    contrary = utilization > BUSY.share === isBusy ? 0 : contrary + 1
-    if (contrary < BUSY.intervals) return
+    if (turn !== undefined) setFlags(turn === 'busy' ? soon : late)
+  }
+  setInterval(look, BUSY.intervalMs).unref()
+}
+
+/** Told the share of each interval that was used, says when the process turns busy or calm. Who starts works, but at what is done once:
+ *  a process turns busy only after it has been calm. */
+export function loadJudge(): (share: number) => 'busy' | 'calm' | undefined {
+  let isBusy = true
+  let contrary = 0
+  return (share) => {
+    contrary = share > BUSY.share === isBusy ? 0 : contrary + 1
+    if (contrary < BUSY.intervals) return undefined
     contrary = 0
     isBusy = !isBusy
-    setFlags(isBusy ? soon : late)
+    return isBusy ? 'busy' : 'calm'
   }
-  setInterval(judge, BUSY.intervalMs).unref()
 }
 
 function setFlags(flags: Flags): void {

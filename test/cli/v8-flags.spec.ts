@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { spawnSync } from 'node:child_process'
-import { ENGINES } from '../../lib/cli/v8-flags.ts'
+import { ENGINES, loadJudge } from '../../lib/cli/v8-flags.ts'
 import { BIN } from '../support/process.ts'
 
 const node = (...args: string[]) => spawnSync(process.execPath, args, { encoding: 'utf8' })
@@ -23,6 +23,12 @@ describe('what the JavaScript engine is told', () => {
 
   it('leaves nothing as the other load set it', () => {
     for (const { late, soon } of ENGINES.values()) assert.deepEqual(Object.keys(late), Object.keys(soon))
+  })
+
+  it('changes after two busy or two calm intervals on end, and a start is not busy', () => {
+    const judge = loadJudge()
+    const shares = [1, 1, 1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.5, 0.1, 0.5, 0.5, 0.5, 0.1, 0.1]
+    assert.deepEqual(shares.map(judge).join(), ',,,,,,calm,,,,,busy,,,calm')
   })
 
   it('makes it say nothing on stderr', () => {
