@@ -55,6 +55,7 @@ const { server } = inner
 server.cluster = {
   view: lonelyCluster(),
   ask: () => undefined,
+  persist() {},
   endTurn() {},
   replied() {},
   publish() {},

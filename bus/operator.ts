@@ -142,11 +142,11 @@ function setSlot(c: Cluster, operation: SetSlot): Answer | undefined {
   return undefined
 }
 
-/** Whether a crash right after SETSLOT must not undo it. The new owner of a slot has taken it over, and a slot on its way from us has
- *  keys elsewhere. What the other nodes are told of a migration promises nothing: the new owner tells them again, and to a node that
- *  has forgotten that it imports a slot no key can be moved. */
+/** Whether a crash right after SETSLOT must not undo it. The new owner of a slot has taken it over, and a slot that stays is not on
+ *  its way any more. What the other nodes are told of a migration promises nothing: the new owner tells them again, to a node that has
+ *  forgotten that it imports a slot no key can be moved, and that a slot is on its way from us is saved before anything goes that way. */
 const mustOutliveUs = (action: SetSlot['action'], isGain: boolean): boolean =>
-  action === 'node' ? isGain : action !== 'importing'
+  action === 'node' ? isGain : action === 'stable'
 
 function markMigrating(c: Cluster, { slot, id }: SetSlotAction<'migrating'>): Answer | undefined {
   if (c.owners[slot] !== c.myself) return error(`I'm not the owner of hash slot ${slot}`)

@@ -128,7 +128,7 @@ export class Driver implements ClusterDoor {
   /** Closes the port and every link. */
   async close(): Promise<void> {
     this.#closed = true
-    if (this.#unsaved) this.#save(false)
+    this.persist()
     await this.#transport.close()
   }
 
@@ -159,6 +159,10 @@ export class Driver implements ClusterDoor {
     this.#saveMayFail = false
     if (this.#saveError === undefined) return answer
     return { error: `ERR error saving the cluster node config: ${(this.#saveError as Error).message}` }
+  }
+
+  persist(): void {
+    if (this.#unsaved) this.#save(false)
   }
 
   endTurn(): void {
@@ -255,14 +259,14 @@ export class Driver implements ClusterDoor {
   /** Ten times a second: what was saved takes its place. Not at once: that takes milliseconds, and who has just saved a vote or a win
    *  is in the middle of a failover, whose clients wait. */
   #settleInTime(): void {
-    if (this.#unsaved) this.#save(false)
+    this.persist()
     if (this.#draft === 'none') return
     if (this.#draft === 'due' || ++this.#draftTicks > MOST_TICKS) this.#settle()
     else this.#draft = 'due'
   }
 
   #settle(): void {
-    if (this.#unsaved) this.#save(false)
+    this.persist()
     this.#draft = 'none'
     this.#draftTicks = 0
     try {

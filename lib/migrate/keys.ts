@@ -111,6 +111,8 @@ async function attempt(server: Server, db: Database, transfer: Transfer, fresh: 
   try {
     link = await links.take(host, port, timeoutMs, fresh)
     sent = await send(server, db, link, transfer)
+    // While the target is busy: a node that lost keys without knowing where to would deny them.
+    server.cluster?.persist()
   } catch (cause) {
     link?.close()
     return interrupted(cause, WRITING, !fresh)

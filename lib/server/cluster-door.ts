@@ -17,6 +17,8 @@ export interface ClusterDoor {
   readonly view: Readonly<Cluster>
   /** Puts an operator's wish through the core; undefined is OK. */
   ask(operation: Operation): Answer | undefined
+  /** Before somebody relies on it: what this node was told of the slots is in nodes.conf when this returns. */
+  persist(): void
   /** The event-loop turn ends: the state of the cluster follows from all that was asked in it. */
   endTurn(): void
   /** The turn's replies have left: what was asked in it goes out to the other nodes. */

@@ -135,6 +135,8 @@ export function muteReply(client: Client, mark: number): void {
 
 function reject(server: Server, client: Client, entry: CommandEntry | undefined, refusal: ClientError): void {
   if (entry !== undefined) entry.stats.rejected++
+  // What the client writes there is lost to all if this node forgets that it sent it.
+  if (refusal.text.startsWith('ASK ')) server.cluster?.persist()
   if (client.multi === undefined) return server.replyError(client, refusal)
   if (entry?.fullName !== 'exec') {
     client.multi.aborted = true

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ask, type Client, connect } from '../support/client.ts'
-import { type Cluster, keyIn, myId, startCluster, startNodes } from '../support/cluster.ts'
+import { type Cluster, keyIn, myId, myself, startCluster, startNodes } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Server } from '../support/process.ts'
 import { type Argument, encode } from '../support/resp.ts'
@@ -191,6 +191,29 @@ scenarios('nodes.conf', ['rookery'], (kinds) => {
       return readFileSync(join(node!.dir, 'nodes.conf'), 'latin1').includes('-16383')
     }
     await eventually(isTold, { what: 'the file has the slots', withinMs: 10_000 })
+  })
+
+  describe('of a node that is killed has the mark of a slot on its way', () => {
+    for (const [after, argv, expected] of [
+      ['keys have gone', ['MIGRATE', '127.0.0.1', '@target', keyIn(0), 0, 5000], 'OK'],
+      ['a client was sent after them', ['GET', keyIn(0, 1)], 'ASK 0 127.0.0.1:@target'],
+    ] as const) {
+      it(`once ${after}`, async () => {
+        const { primaries } = await startCluster({ kinds, primaries: 2 })
+        const [source, target] = primaries as [Server, Server]
+        const named = (word: Argument): Argument =>
+          typeof word === 'string' ? word.replace('@target', String(target.port)) : word
+        const id = await myId(target)
+        const client = await connect(source.port)
+        await client.call('SET', keyIn(0), 'v')
+        await ask(target.port, 'CLUSTER', 'SETSLOT', 0, 'IMPORTING', await myId(source))
+        await client.call('CLUSTER', 'SETSLOT', 0, 'MIGRATING', id)
+        assert.equal(await client.outcome(...argv.map(named)), named(expected))
+        await source.kill()
+        await source.start()
+        assert.deepEqual((await myself(source)).open, [`[0->-${id}]`])
+      })
+    }
   })
 })
 
