@@ -187,14 +187,15 @@ function assignSlot(c: Cluster, { slot, id }: SetSlotAction<'node'>): Answer | u
     followPrimary(c, target, 'lost-slots')
     needSave(c, 'fsync')
   }
-  if (target === myself && c.importingFrom.has(slot)) finishImport(c, slot)
+  const source = target === myself ? c.importingFrom.get(slot) : undefined
+  if (source !== undefined) finishImport(c, slot, source)
   return undefined
 }
 
-function finishImport(c: Cluster, slot: number): void {
+function finishImport(c: Cluster, slot: number, source: ClusterNode): void {
   if (bumpEpochWithoutConsensus(c)) log(c, 'warning', `configEpoch updated after importing slot ${slot}`)
   c.importingFrom.delete(slot)
-  showImport(c)
+  showImport(c, source)
 }
 
 /** CLUSTER REPLICATE. A primary must have nothing to lose first. */

@@ -95,9 +95,10 @@ export function showGains(c: Cluster): void {
 
 /** Shows a slot that was imported to everybody: who looks at the cluster after a reshard finds that all agree. By fast failover's rules
  *  only the first in each tick; of the others the replicas hear at once, and the primaries by the next tick: tools tell those
- *  themselves, one after another, and where slots move by the thousand each would be one more message to every node. */
-export function showImport(c: Cluster): void {
-  if (!c.options.fastFailover || c.shownTick !== c.tickCount) broadcastPong(c, 'all')
+ *  themselves, one after another, and where slots move by the thousand each would be one more message to every node. But the last slot
+ *  of `source` all see at once: it turns replica next, and to who hears of that first the slot is nobody's, and the cluster is down. */
+export function showImport(c: Cluster, source: ClusterNode): void {
+  if (!c.options.fastFailover || c.shownTick !== c.tickCount || source.slotCount === 0) broadcastPong(c, 'all')
   else
     sendPongs(
       c,

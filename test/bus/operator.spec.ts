@@ -6,6 +6,7 @@ import type { Operation } from '../../bus/event.ts'
 import { writeNodesConf } from '../../bus/nodes-conf.ts'
 import { operate } from '../../bus/operator.ts'
 import { createWorld, type World } from '../../bus/sim/world.ts'
+import { listSlots } from '../../bus/slots.ts'
 import type { Cluster, ClusterOptions } from '../../bus/state.ts'
 import { step } from '../../bus/step.ts'
 import { setReplicaOf } from '../../bus/table.ts'
@@ -183,6 +184,13 @@ describe('CLUSTER ADDSLOTS, DELSLOTS, FLUSHSLOTS', () => {
   })
 })
 
+/** How many nodes were shown our configuration. */
+const toldPong = (effects: readonly Effect[]): number =>
+  effects.reduce(
+    (sum, effect) => (effect.type === 'send' && effect.message.body.type === 'pong' ? sum + effect.links.length : sum),
+    0,
+  )
+
 describe('CLUSTER SETSLOT', () => {
   it('MIGRATING, IMPORTING and STABLE set and clear marks', () => {
     const c = scene()
@@ -236,23 +244,29 @@ describe('CLUSTER SETSLOT', () => {
   })
 
   it('of slots imported in a row all see the first at once, the replicas each; the next tick shows them to all', () => {
-    const told = (effects: readonly Effect[]): number =>
-      effects.reduce(
-        (sum, effect) =>
-          effect.type === 'send' && effect.message.body.type === 'pong' ? sum + effect.links.length : sum,
-        0,
-      )
     for (const fastFailover of [true, false]) {
       const c = scene({ fastFailover })
       c.currentEpoch = 6 as Epoch
       const shown = [10, 11].map((slot) => {
         operate(c, setslot(slot, 'importing', 'a'))
         operate(c, setslot(slot, 'node', 'm'))
-        return told(takeEffects(c))
+        return toldPong(takeEffects(c))
       })
-      shown.push(told(step(c, { type: 'tick' }, c.now)))
+      shown.push(toldPong(step(c, { type: 'tick' }, c.now)))
       assert.deepEqual(shown, fastFailover ? [3, 1, 3] : [3, 3, 0])
     }
+  })
+
+  it('of a primary that has lost its last slot by it all see the owner at once', () => {
+    const c = scene({ fastFailover: true })
+    c.currentEpoch = 6 as Epoch
+    const slots = listSlots(c.nodes.get(A)!.slots)
+    const shown = slots.map((slot) => {
+      operate(c, setslot(slot, 'importing', 'a'))
+      operate(c, setslot(slot, 'node', 'm'))
+      return toldPong(takeEffects(c))
+    })
+    assert.deepEqual(shown, [3, ...Array.from({ length: slots.length - 2 }, () => 1), 3])
   })
 
   it('NODE that takes our last slot makes us a replica of the new owner, if migration is allowed', () => {
