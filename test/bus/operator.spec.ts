@@ -224,6 +224,9 @@ describe('CLUSTER SETSLOT', () => {
       operate(c, setslot(slot, action, node))
       assert.equal(c.unsaved, saved, `slot ${slot} ${action} ${node}`)
     }
+    const c = scene()
+    operate(c, { name: 'setslot', slot: 0, action: 'stable' })
+    assert.equal(c.unsaved, 'save')
   })
 
   it('NODE to ourselves of a slot we import bumps our config epoch and tells everybody', () => {
