@@ -12,6 +12,9 @@ export type Effect =
   | { readonly type: 'save'; readonly fsync: boolean }
   /** Rewrite nodes.conf when there is time: it lacks only what others told us, and nothing that leaves depends on it. */
   | { readonly type: 'save-later' }
+  /** Save whose this slot is and where it is going, of which the rest of nodes.conf says nothing new: at once, or `later`, when there
+   *  is time or `ClusterDoor.persist` asks for it. */
+  | { readonly type: 'save-slot'; readonly slot: number; readonly later: boolean }
   | { readonly type: 'connect'; readonly link: LinkId; readonly ip: string; readonly busPort: number }
   | { readonly type: 'drop'; readonly link: LinkId }
   /** One message to one or many links: encoded once. */

@@ -158,7 +158,8 @@ function readMark(text: string): SlotMark {
   }
 }
 
-function readId(text: string): NodeId {
+/** Throws a NodeLineError for what is no node id. */
+export function readId(text: string): NodeId {
   check(isNodeId(text), `${JSON.stringify(text)} is no node id`)
   return text
 }

@@ -10,11 +10,13 @@
  *  not know: there they live, percent-encoded.
  *
  *  The epochs come last on purpose. Without lastVoteEpoch a node could vote twice in one epoch, so a file that was cut
- *  short must never be mistaken for a whole one: every proper beginning of a file we write is refused. */
-import { epoch, ID_LENGTH, type Millis, type NodeId, type ShardId } from '../lib/base/brand.ts'
+ *  short must never be mistaken for a whole one: every proper beginning of a file we write is refused.
+ *
+ *  While a reshard goes on, lines may follow that say what became of single slots since (`slotLine`). */
+import { epoch, ID_LENGTH, type Millis, type NodeId, type ShardId, SLOT_COUNT } from '../lib/base/brand.ts'
 import type { Random } from '../lib/base/random.ts'
-import { FLAG_NAMES, NodeLineError, type NodeRow, nodeLine, readNodeLine } from './node-line.ts'
-import { addSlots, bindSlot } from './slots.ts'
+import { FLAG_NAMES, NodeLineError, type NodeRow, nodeLine, readId, readNodeLine } from './node-line.ts'
+import { addSlots, bindSlot, rebindSlot, unbindSlot } from './slots.ts'
 import {
   type Cluster,
   type ClusterNode,
@@ -89,6 +91,12 @@ export function writeNodesConf(c: Cluster): string {
   return `${text}\nvars currentEpoch ${c.currentEpoch} lastVoteEpoch ${c.lastVoteEpoch}\n`
 }
 
+/** A line behind the rest of the file: what became of one slot since. It says so as variables, and replaces nothing that other lines say. */
+export const slotLine = (c: Cluster, s: number): string =>
+  `vars slot ${s},${idOf(c.owners[s])},${idOf(c.migratingTo.get(s))},${idOf(c.importingFrom.get(s))}\n`
+
+const idOf = (node: ClusterNode | undefined): string => node?.id ?? '-'
+
 /** The cluster a file describes, in the forms of Redis 3 to 7.2, Valkey 8 and ours. An absent or empty file is the
  *  caller's: it is a new node, not a damaged one. Throws a NodesConfError. */
 export function readNodesConf(
@@ -104,6 +112,10 @@ export function readNodesConf(
   for (const entry of file.rows.values()) at(entry.line, () => attachRow(c, entry.row))
   // Slots last: the first slot of a primary asks whether any primary has replicas.
   for (const entry of file.rows.values()) at(entry.line, () => bindRow(c, entry.row))
+  for (const { line, value } of file.slotChanges) at(line, () => changeSlot(c, value))
+  c.lostSlots.clear()
+  // So that redis-server, which skips such lines, finds a file without them.
+  if (file.slotChanges.length > 0) c.unsaved = 'later'
   for (const node of c.nodes.values()) if (node !== c.myself) addSlots(c.recalled, node.slots)
   restoreShards(c, file)
   restoreEpochs(c, file)
@@ -111,10 +123,17 @@ export function readNodesConf(
   return c
 }
 
+interface Variable {
+  readonly line: number
+  readonly value: string
+}
+
 interface Parsed {
   readonly rows: ReadonlyMap<NodeId, { readonly line: number; readonly row: NodeRow }>
   /** Variables by lowercase name; later lines win. */
-  readonly vars: ReadonlyMap<string, { readonly line: number; readonly value: string }>
+  readonly vars: ReadonlyMap<string, Variable>
+  /** All values of the variable `slot`, in order. */
+  readonly slotChanges: readonly Variable[]
   readonly lastLine: number
 }
 
@@ -123,7 +142,8 @@ function parse(text: string): Parsed {
   const rest = lines.pop()
   checkAt(lines.length + 1, rest === '', 'the last line has no end: the file was cut short')
   const rows = new Map<NodeId, { line: number; row: NodeRow }>()
-  const vars = new Map<string, { line: number; value: string }>()
+  const vars = new Map<string, Variable>()
+  const slotChanges: Variable[] = []
   let sawMyself = false
   for (const [index, content] of lines.entries()) {
     const line = index + 1
@@ -132,7 +152,11 @@ function parse(text: string): Parsed {
     if (words.length === 0) continue
     if (words[0]?.toLowerCase() === 'vars') {
       checkAt(line, words.length % 2 === 1, 'a variable has no value')
-      for (let i = 1; i < words.length; i += 2) vars.set(words[i]!.toLowerCase(), { line, value: words[i + 1]! })
+      for (let i = 1; i < words.length; i += 2) {
+        const [name, value] = [words[i]!.toLowerCase(), words[i + 1]!]
+        if (name === 'slot') slotChanges.push({ line, value })
+        else vars.set(name, { line, value })
+      }
       continue
     }
     const row = at(line, () => readNodeLine(words))
@@ -141,7 +165,7 @@ function parse(text: string): Parsed {
     sawMyself ||= row.flags.has('myself')
     rows.set(row.id, { line, row })
   }
-  return { rows, vars, lastLine: Math.max(1, lines.length) }
+  return { rows, vars, slotChanges, lastLine: Math.max(1, lines.length) }
 }
 
 /** What a line says about the node alone. */
@@ -189,6 +213,26 @@ function bindRow(c: Cluster, row: NodeRow): void {
     const marks = mark.kind === 'migrating' ? c.migratingTo : c.importingFrom
     marks.set(mark.slot, rowOf(c, mark.node))
   }
+}
+
+/** What a slot line says; it is all there is to know about the slot. */
+function changeSlot(c: Cluster, text: string): void {
+  const [slot = '', ...ids] = text.split(',')
+  const s = Number(slot)
+  check(
+    /^\d+$/.test(slot) && s < SLOT_COUNT && ids.length === 3,
+    `${JSON.stringify(text)} does not say whose slot it is`,
+  )
+  const [owner, target, source] = ids.map((id) => (id === '-' ? undefined : rowOf(c, readId(id))))
+  if (owner) rebindSlot(c, owner, s)
+  else unbindSlot(c, s)
+  setMark(c.migratingTo, s, target)
+  setMark(c.importingFrom, s, source)
+}
+
+function setMark(marks: Map<number, ClusterNode>, s: number, node: ClusterNode | undefined): void {
+  if (node) marks.set(s, node)
+  else marks.delete(s)
 }
 
 /** Shard ids and names from our variables; then replicas nobody spoke for belong to their primary's shard. */

@@ -138,7 +138,8 @@ function setSlot(c: Cluster, operation: SetSlot): Answer | undefined {
   if (refusal) return refusal
   const now = c.owners[operation.slot]
   if (now !== before) c.stateDirty = true
-  needSave(c, mustOutliveUs(operation.action, now !== before && now === c.myself) ? 'save' : 'later')
+  const later = !mustOutliveUs(operation.action, now !== before && now === c.myself)
+  c.unsavedSlot = { slot: operation.slot, later }
   return undefined
 }
 

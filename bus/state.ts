@@ -236,6 +236,8 @@ export interface Cluster {
   /** The table must be saved: some time soon, before this step's effects are carried out, or so that it survives a power
    *  failure before they are. */
   unsaved: 'no' | 'later' | 'save' | 'fsync'
+  /** The slot that changed hands in this step, or is on its way since, and how soon that must be saved if nothing else must. */
+  unsavedSlot: { readonly slot: number; readonly later: boolean } | undefined
   /** The state must be evaluated before the step ends. */
   stateDirty: boolean
   /** The slots our shard lost the binding of during this step, bytes of a bitmap by their index; those still gone at its end become one
@@ -354,6 +356,7 @@ export function createCluster(init: {
     effects: [],
     foreignSyncs: undefined,
     unsaved: 'no',
+    unsavedSlot: undefined,
     stateDirty: false,
     lostSlots: new Map(),
   }

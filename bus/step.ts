@@ -108,7 +108,8 @@ function publish(c: Cluster, event: Extract<Event, { type: 'publish' }>): void {
 function takeEffects(c: Cluster, answer: Effect | undefined): readonly Effect[] {
   const effects = c.effects
   if (c.unsaved === 'later') effects.push({ type: 'save-later' })
-  else if (c.unsaved !== 'no') effects.unshift({ type: 'save', fsync: c.unsaved === 'fsync' })
+  if (c.unsaved === 'save' || c.unsaved === 'fsync') effects.unshift({ type: 'save', fsync: c.unsaved === 'fsync' })
+  else if (c.unsavedSlot !== undefined) effects.unshift({ type: 'save-slot', ...c.unsavedSlot })
   if (c.lostSlots.size > 0) {
     const slots = slotsStillLost(c)
     if (slots.length > 0) effects.push({ type: 'slots-lost', slots })
@@ -117,5 +118,6 @@ function takeEffects(c: Cluster, answer: Effect | undefined): readonly Effect[] 
   if (answer) effects.push(answer)
   c.effects = []
   c.unsaved = 'no'
+  c.unsavedSlot = undefined
   return effects
 }

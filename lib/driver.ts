@@ -6,7 +6,7 @@ import { encode } from '../bus/codec.ts'
 import type { Effect } from '../bus/effect.ts'
 import type { Answer, Event, Operation } from '../bus/event.ts'
 import { awaitsStream } from '../bus/manual-failover.ts'
-import { writeNodesConf } from '../bus/nodes-conf.ts'
+import { slotLine, writeNodesConf } from '../bus/nodes-conf.ts'
 import type { Cluster, LocalFacts } from '../bus/state.ts'
 import { step } from '../bus/step.ts'
 import { createTransport, type Transport, type TransportOptions } from '../bus/transport.ts'
@@ -82,6 +82,10 @@ export class Driver implements ClusterDoor {
   #role: Extract<Effect, { type: 'follow' | 'lead' }> | undefined
   /** nodes.conf lacks something that others told us: the next tick writes it. */
   #unsaved = false
+  /** Slots of which it does not say yet what became of them. Nor does it need to before somebody asks for it. */
+  readonly #unsavedSlots = new Set<number>()
+  /** What was saved since nodes.conf was written as a whole is behind it, in slot lines. */
+  #hasSlotLines = false
   /** What was saved since the file itself was brought up to date. It is due when a whole tick has passed without more of it, or
    *  `MOST_TICKS` with. */
   #draft: 'none' | 'fresh' | 'due' = 'none'
@@ -128,7 +132,7 @@ export class Driver implements ClusterDoor {
   /** Closes the port and every link. */
   async close(): Promise<void> {
     this.#closed = true
-    this.persist()
+    this.#saveWhole()
     await this.#transport.close()
   }
 
@@ -163,6 +167,7 @@ export class Driver implements ClusterDoor {
 
   persist(): void {
     if (this.#unsaved) this.#save(false)
+    else if (this.#unsavedSlots.size > 0) this.#saveSlots()
   }
 
   endTurn(): void {
@@ -211,6 +216,9 @@ export class Driver implements ClusterDoor {
       case 'save-later':
         this.#unsaved = true
         return
+      case 'save-slot':
+        this.#unsavedSlots.add(effect.slot)
+        return effect.later ? undefined : this.#saveSlots()
       case 'connect':
         return this.#transport.connect(effect.link, effect.ip, effect.busPort)
       case 'drop':
@@ -266,7 +274,7 @@ export class Driver implements ClusterDoor {
   }
 
   #settle(): void {
-    this.persist()
+    this.#saveWhole()
     this.#draft = 'none'
     this.#draftTicks = 0
     try {
@@ -276,15 +284,36 @@ export class Driver implements ClusterDoor {
     }
   }
 
+  /** A text without slot lines, which only our nodes read. */
+  #saveWhole(): void {
+    if (this.#unsaved || this.#hasSlotLines || this.#unsavedSlots.size > 0) this.#save(false)
+  }
+
   /** What this node promises the others, a vote or an epoch of its own, is on the disk before they hear of it. */
   #save(fsync: boolean): void {
     this.#unsaved = false
+    this.#unsavedSlots.clear()
+    this.#hasSlotLines = false
     this.#draft = 'fresh'
     try {
       this.#nodesFile.write(writeNodesConf(this.view), fsync)
     } catch (cause) {
       this.#cannotSave(cause)
     }
+  }
+
+  /** A reshard saves two or three times a slot, and the whole text grows with the cluster. */
+  #saveSlots(): void {
+    let lines = ''
+    for (const slot of this.#unsavedSlots) lines += slotLine(this.view, slot)
+    try {
+      if (!this.#nodesFile.append(lines)) return this.#save(false)
+    } catch (cause) {
+      return this.#cannotSave(cause)
+    }
+    this.#unsavedSlots.clear()
+    this.#hasSlotLines = true
+    this.#draft = 'fresh'
   }
 
   #cannotSave(cause: unknown): void {

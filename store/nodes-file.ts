@@ -6,7 +6,9 @@
  *  that this needs. So a text goes to one of two *drafts* beside the file first, in turn, and a little later, with `settle`, to the
  *  file. A draft has a seal, by which it is known to be whole, and says which text of the file it follows: who opens the file after
  *  a crash goes on with the latest draft that is whole and follows what the file says. A file that was edited meanwhile, or brought
- *  back from elsewhere, is followed by none. */
+ *  back from elsewhere, is followed by none.
+ *
+ *  A text that grows at its end need not be written again: to a draft can be added, each addition under a seal of its own. */
 import { createHash } from 'node:crypto'
 import {
   closeSync,
@@ -30,6 +32,9 @@ export interface NodesFile {
   /** Replaces the text. Once this returns it survives the end of the process, with `fsync` a power loss too. Throws on failure; then
    *  the text is what it was. */
   write(text: string, fsync: boolean): void
+  /** Adds to the end of the text that was written last. Once this returns it survives the end of the process. False, and nothing happens,
+   *  while that is still the file itself. Throws on failure; then the text is what it was. */
+  append(addition: string): boolean
   /** Brings the file itself up to date; to be called every now and then. */
   settle(): void
   /** Settles, and lets go of the lock. */
@@ -56,6 +61,7 @@ export async function openNodesFile(path: string): Promise<NodesFile> {
       if (drafts === undefined) replaceFile(target, text, true)
       else drafts.write(text, fsync)
     },
+    append: (addition) => drafts?.append(addition) ?? false,
     settle,
     async close() {
       settle()
@@ -74,6 +80,8 @@ class Drafts {
   /** The hash of what the file says. */
   #follows: string
   #turn = 0
+  /** Bytes of the last draft. */
+  #length = 0
   #settled = true
 
   constructor(target: string, handles: readonly number[], fileText: string) {
@@ -86,11 +94,20 @@ class Drafts {
   write(text: string, fsync: boolean): void {
     const turn = this.#turn + 1
     const handle = this.#handles[turn % 2]!
-    writeAll(handle, seal({ turn, follows: this.#follows, text }))
+    this.#length = writeSealed(handle, `${turn} ${this.#follows} ${text}`, 0)
     if (fsync) fdatasyncSync(handle)
     this.#turn = turn
     this.text = text
     this.#settled = false
+  }
+
+  /** Writes behind the last draft. What a failure leaves of an addition there is not whole, and the next one takes its place. */
+  append(addition: string): boolean {
+    if (this.text === undefined) return false
+    this.#length += writeSealed(this.#handles[this.#turn % 2]!, `${this.#turn} ${addition}`, this.#length)
+    this.text += addition
+    this.#settled = false
+    return true
   }
 
   /** The last draft becomes the file, and is written once more as what follows that: should the file ever say again what it said
@@ -120,6 +137,8 @@ function openDrafts(target: string): Drafts | undefined {
 
 const draftPaths = (target: string): readonly string[] => [`${target}.draft-0`, `${target}.draft-1`]
 
+/** What is in a draft: sealed `<turn> <follows> <text>`, then each addition, sealed `<turn> <addition>`. What comes after is left of a
+ *  longer draft, of another turn. */
 interface Draft {
   readonly turn: number
   /** The hash of the file's text. */
@@ -127,42 +146,48 @@ interface Draft {
   readonly text: string
 }
 
-/** The bytes of a draft: `<CRC64 of what follows> <length of the rest> <turn> <follows> <text>`; what comes after is left of a longer
- *  one. */
-function seal({ turn, follows, text }: Draft): Buffer {
-  const rest = `${turn} ${follows} ${text}`
-  const most = HEAD + rest.length * MOST_PER_CHARACTER
+/** Writes the CRC64 of what follows, the length of the content (u32, little-endian) and the content, at an offset; returns how many
+ *  bytes that are. Every change of a slot does: a cryptographic hash would cost more than the rest. */
+function writeSealed(file: number, content: string, at: number): number {
+  const most = HEAD + content.length * MOST_PER_CHARACTER
   if (scratch.length < most) scratch = Buffer.allocUnsafeSlow(most)
-  const length = scratch.write(rest, HEAD)
-  scratch.write(` ${String(length).padStart(DIGITS, '0')} `, SEAL)
+  const length = scratch.write(content, HEAD)
+  scratch.writeUInt32LE(length, SEAL)
   const bytes = scratch.subarray(0, HEAD + length)
-  bytes.write(sealOf(bytes))
-  return bytes
+  new Crc64().update(bytes, SEAL).writeTo(bytes, 0)
+  writeAll(file, bytes, at)
+  return bytes.length
 }
 
-/** Where drafts are put together. */
+/** Where bytes are put together. */
 let scratch = Buffer.alloc(0)
 /** Bytes of UTF-8. */
 const MOST_PER_CHARACTER = 3
 
-/** Reads a draft; undefined when it is not whole. */
-function unseal(bytes: Buffer): Draft | undefined {
-  const [head, found, length] = /^(\w+) (\d+) /.exec(bytes.toString('latin1', 0, 64)) ?? []
-  if (head === undefined) return undefined
-  const whole = bytes.subarray(0, head.length + Number(length))
-  if (sealOf(whole) !== found) return undefined
-  const rest = whole.toString('utf8', head.length)
-  const [turn = '', follows = ''] = rest.split(' ', 2)
-  return { turn: Number(turn), follows, text: rest.slice(turn.length + follows.length + 2) }
+/** What was sealed, and the bytes behind it; undefined when it is not whole. */
+function unseal(bytes: Buffer): { readonly content: string; readonly rest: Buffer } | undefined {
+  const end = bytes.length < HEAD ? Number.POSITIVE_INFINITY : HEAD + bytes.readUInt32LE(SEAL)
+  if (end > bytes.length || !new Crc64().update(bytes, SEAL, end).standsAt(bytes, 0)) return undefined
+  return { content: bytes.toString('utf8', HEAD, end), rest: bytes.subarray(end) }
 }
 
-/** Digits of a seal, and of the length behind it; where the rest begins. */
-const SEAL = 16
-const DIGITS = 10
-const HEAD = SEAL + DIGITS + 2
+/** Undefined when not even its first text is whole. */
+function readDraft(bytes: Buffer): Draft | undefined {
+  const first = unseal(bytes)
+  if (first === undefined) return undefined
+  const [turn = '', follows = ''] = first.content.split(' ', 2)
+  let text = first.content.slice(turn.length + follows.length + 2)
+  let next = unseal(first.rest)
+  while (next?.content.startsWith(`${turn} `)) {
+    text += next.content.slice(turn.length + 1)
+    next = unseal(next.rest)
+  }
+  return { turn: Number(turn), follows, text }
+}
 
-/** Of a sealed draft, or one that is to be sealed. Every change of a slot writes one: a cryptographic hash would cost more than the rest. */
-const sealOf = (draft: Buffer): string => new Crc64().update(draft, SEAL).hex()
+/** Bytes of a seal, and of all that comes before the content. */
+const SEAL = 8
+const HEAD = SEAL + 4
 
 const hashOf = (text: string): string => createHash('sha1').update(text).digest('hex')
 
@@ -171,7 +196,7 @@ function adoptDraft(target: string): void {
   const paths = draftPaths(target).filter((path) => existsSync(path))
   if (paths.length === 0) return
   const now = hashOf(readIfThere(target) ?? '')
-  const drafts = paths.map((path) => unseal(readFileSync(path))).filter((draft) => draft?.follows === now)
+  const drafts = paths.map((path) => readDraft(readFileSync(path))).filter((draft) => draft?.follows === now)
   const last = drafts.sort((a, b) => a!.turn - b!.turn).at(-1)
   if (last !== undefined) replaceFile(target, last.text, true)
   for (const path of paths) unlinkSync(path)
@@ -218,9 +243,8 @@ function writeWhole(path: string, bytes: Buffer, fsync: boolean): void {
   }
 }
 
-/** From the beginning of the file on. */
-function writeAll(file: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at, at)
+function writeAll(file: number, bytes: Buffer, at = 0): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, bytes.length - done, at + done)
 }
 
 /** Makes a rename durable. Windows has no such call for folders, and its file systems order renames themselves. */

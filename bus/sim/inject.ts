@@ -198,7 +198,8 @@ function crash(stage: Stage, { who, power, forMs, torn }: Of<'crash'>): void {
 
 /** A file that was cut short must be refused; the operator then puts back the whole one. */
 function refuseTorn({ world, tell }: Stage, node: SimNode): void {
-  const whole = newest(node.disk)
+  // Slot lines are left out: in the file itself they are gone after a tick.
+  const whole = newest(node.disk).replace(/(vars slot .*\n)+$/, '')
   // Its end is where a cut is hardest to see.
   const missing = 1 + world.random.below(world.random.below(2) === 0 ? 3 : whole.length - 1)
   const text = whole.slice(0, whole.length - missing)

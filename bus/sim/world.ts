@@ -8,7 +8,7 @@ import { encode } from '../codec.ts'
 import type { Effect } from '../effect.ts'
 import { isDataForeign } from '../election.ts'
 import type { Answer, Event, Operation } from '../event.ts'
-import { readNodesConf, writeNodesConf } from '../nodes-conf.ts'
+import { readNodesConf, slotLine, writeNodesConf } from '../nodes-conf.ts'
 import { type Cluster, type ClusterNode, type ClusterOptions, createCluster } from '../state.ts'
 import { step } from '../step.ts'
 import { whyNotConverged } from './convergence.ts'
@@ -290,6 +290,9 @@ export class World {
       case 'save-later':
         this.save(node, 'later')
         break
+      case 'save-slot':
+        this.saveSlot(node, effect.slot, effect.later ? 'later' : 'written')
+        break
       case 'connect':
         dial(this.network, node, effect.link, effect.ip)
         break
@@ -340,6 +343,12 @@ export class World {
 
   private save(node: SimNode, care: Care): void {
     if (this.init.keepsDisk?.(node.index) !== false) save(node.disk, writeNodesConf(node.cluster), care)
+  }
+
+  private saveSlot(node: SimNode, slot: number, care: Care): void {
+    const text = newest(node.disk)
+    if (text === '') return this.save(node, care)
+    if (this.init.keepsDisk?.(node.index) !== false) save(node.disk, text + slotLine(node.cluster, slot), care)
   }
 
   private at(ip: string): SimNode | undefined {

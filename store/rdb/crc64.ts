@@ -64,11 +64,6 @@ export class Crc64 {
     return this
   }
 
-  /** The eight bytes of `bytes`, two hex digits each. */
-  hex(): string {
-    return hexOf(this.low) + hexOf(this.high)
-  }
-
   /** The eight bytes as they stand in a file: little-endian. */
   bytes(): Buffer {
     const bytes = Buffer.allocUnsafe(8)
@@ -86,9 +81,4 @@ export class Crc64 {
   standsAt(bytes: Buffer, at: number): boolean {
     return bytes.readUInt32LE(at) === this.low && bytes.readUInt32LE(at + 4) === this.high
   }
-}
-
-function hexOf(word: number): string {
-  const swapped = (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24)
-  return (swapped >>> 0).toString(16).padStart(8, '0')
 }

@@ -163,6 +163,7 @@ export const of = <T extends Effect['type']>(effects: readonly Effect[], type: T
 export function saved(effects: readonly Effect[]): Cluster['unsaved'] {
   if (effects.some(({ type }) => type === 'save-later')) return 'later'
   const first = effects[0]
+  if (first?.type === 'save-slot') return first.later ? 'later' : 'save'
   return first?.type === 'save' ? (first.fsync ? 'fsync' : 'save') : 'no'
 }
 

@@ -211,7 +211,7 @@ describe('CLUSTER SETSLOT', () => {
   })
 
   it('is saved at once by who gains the slot or keeps it, by the others with the next tick', () => {
-    for (const [slot, action, node, saved] of [
+    for (const [slot, action, node, how] of [
       [0, 'migrating', 'a', 'later'],
       [10, 'importing', 'a', 'later'],
       [0, 'node', 'a', 'later'],
@@ -222,11 +222,12 @@ describe('CLUSTER SETSLOT', () => {
     ] as const) {
       const c = scene()
       operate(c, setslot(slot, action, node))
-      assert.equal(c.unsaved, saved, `slot ${slot} ${action} ${node}`)
+      assert.deepEqual(c.unsavedSlot, { slot, later: how === 'later' }, `slot ${slot} ${action} ${node}`)
+      assert.equal(c.unsaved, 'no')
     }
     const c = scene()
     operate(c, { name: 'setslot', slot: 0, action: 'stable' })
-    assert.equal(c.unsaved, 'save')
+    assert.deepEqual(c.unsavedSlot, { slot: 0, later: false })
   })
 
   it('NODE to ourselves of a slot we import bumps our config epoch and tells everybody', () => {

@@ -78,6 +78,23 @@ describe('nodes.conf on disk', () => {
     )
   })
 
+  it('grows at its end, once it has a draft', async () => {
+    const file = await openNodesFile(path)
+    assert.equal(file.append('nothing to add to'), false)
+    file.write('one\n', false)
+    assert.equal(file.append('no draft yet'), false)
+    file.write('two\n', false)
+    assert.equal(file.append('and é\n'), true)
+    assert.equal(file.append('more\n'), true)
+    assert.equal(file.read(), 'two\nand é\nmore\n')
+    assert.equal(readFileSync(path, 'utf8'), 'one\n')
+    file.settle()
+    assert.equal(readFileSync(path, 'utf8'), 'two\nand é\nmore\n')
+    file.append('last\n')
+    await file.close()
+    assert.equal(readFileSync(path, 'utf8'), 'two\nand é\nmore\nlast\n')
+  })
+
   it('keeps the old text when the disk is full', async function () {
     if (!existsSync('/dev/full')) this.skip()
     const file = await openNodesFile(path)
@@ -85,9 +102,11 @@ describe('nodes.conf on disk', () => {
     symlinkSync('/dev/full', `${path}.draft-0`)
     file.write('precious', false)
     for (const fsync of [true, false]) assert.throws(() => file.write('new text', fsync), { code: 'ENOSPC' })
-    assert.equal(file.read(), 'precious')
+    // Odd turns go to the other draft.
+    assert.equal(file.append(', and dear'), true)
+    assert.equal(file.read(), 'precious, and dear')
     await assert.rejects(file.close(), { code: 'ENOSPC' })
-    assert.equal(readFileSync(path, 'utf8'), 'precious')
+    assert.equal(readFileSync(path, 'utf8'), 'precious, and dear')
   })
 
   it('keeps its last text when the file itself cannot be written, until it can', async () => {
@@ -132,8 +151,13 @@ describe('nodes.conf on disk', () => {
 
   it('is the last text that was written, whenever the process dies', async function () {
     if (process.platform === 'win32') this.skip()
-    const writes = ["file.write('promised', true)", "file.write('second', false)", "file.write('third', false)"]
-    for (const [i, expected] of ['promised', 'second', 'third'].entries()) {
+    const writes = [
+      "file.write('promised', true)",
+      "file.write('second', false)",
+      "file.append(' half')",
+      "file.write('third', false)",
+    ]
+    for (const [i, expected] of ['promised', 'second', 'second half', 'third'].entries()) {
       const [child] = await another(writes.slice(0, i + 1).join(';'))
       await kill(child)
       const file = await openNodesFile(path)
@@ -146,10 +170,14 @@ describe('nodes.conf on disk', () => {
   describe('that its owner left behind', () => {
     let left: string
 
-    /** What is on disk after these texts; a blank stands for `settle`. */
+    /** What is on disk after these texts; a blank stands for `settle`, and what begins with a plus sign is added. */
     async function leave(...texts: readonly string[]): Promise<void> {
       const file = await openNodesFile(path)
-      for (const text of texts) text === ' ' ? file.settle() : file.write(text, false)
+      for (const text of texts) {
+        if (text === ' ') file.settle()
+        else if (text.startsWith('+')) assert.ok(file.append(text))
+        else file.write(text, false)
+      }
       left = join(folder, 'left')
       mkdirSync(left)
       for (const name of readdirSync(folder))
@@ -183,6 +211,24 @@ describe('nodes.conf on disk', () => {
     it('is not what a longer draft left over', async () => {
       await leave('one', 'the longest of them', 'longer than the last', '2', '3')
       assert.equal(await found(), '3')
+    })
+
+    it('has what was added, as far as it is whole, and not what was added to a draft before', async () => {
+      for (const [texts, missing, expected] of [
+        [['one', 'two', '+a', '+b'], 0, 'two+a+b'],
+        [['one', 'two', '+a', '+b'], 1, 'two+a'],
+        [['one', 'two', '+a', 'four', 'two'], 0, 'two'],
+        [['one', 'two', '+a', 'four', 'two', '+c'], 0, 'two+c'],
+        [['one', 'two', '+a', ' ', '+c'], 0, 'two+a+c'],
+        [['one', 'two', '+a', '+b', 'four'], 0, 'four'],
+      ] as const) {
+        await leave(...texts)
+        const last = readdirSync(left)
+          .map((name) => join(left, name))
+          .find((name) => missing > 0 && readFileSync(name, 'latin1').includes('+b'))
+        if (last !== undefined) truncateSync(last, statSync(last).size - missing)
+        assert.equal(await found(), expected, texts.join())
+      }
     })
 
     it('is what somebody else made of it since', async () => {

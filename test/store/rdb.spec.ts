@@ -35,7 +35,6 @@ describe('CRC64', () => {
         for (let i = 0; i < bytes.length; i++) slow.update(bytes, i, i + 1)
         const fast = new Crc64().update(bytes)
         assert.deepEqual(fast.bytes(), slow.bytes())
-        assert.equal(fast.hex(), slow.bytes().toString('hex'))
       }),
     )
   })

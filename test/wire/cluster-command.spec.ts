@@ -215,6 +215,28 @@ scenarios('nodes.conf', ['rookery'], (kinds) => {
       })
     }
   })
+
+  it('of a node that is killed has each slot it was given, and each that stays with it', async () => {
+    const { primaries } = await startCluster({ kinds, primaries: 2 })
+    const [target, source] = primaries as [Server, Server]
+    const [id, from] = [await myId(target), await myId(source)]
+    const theirs = [16383, 16382, 16381]
+    const client = await connect(target.port)
+    for (const slot of theirs) {
+      await client.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from)
+      await client.call('CLUSTER', 'SETSLOT', slot, 'NODE', id)
+    }
+    for (const slot of [5, 6]) await client.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', from)
+    for (const slot of [6, 5]) await client.call('CLUSTER', 'SETSLOT', slot, 'STABLE')
+    await target.kill()
+    await target.start()
+    const { open, slots } = await myself(target)
+    assert.deepEqual(open, [])
+    assert.deepEqual(slots.join(' '), '0,8191 16381,16383')
+    // Soon the file says it in the way of redis-server again.
+    const text = (): string => readFileSync(join(target.dir, 'nodes.conf'), 'utf8')
+    await eventually(() => !text().includes('vars slot'), { what: 'nodes.conf without slot lines', withinMs: 5000 })
+  })
 })
 
 async function opened(node: Server, resp: 2 | 3): Promise<Client> {
