@@ -100,6 +100,8 @@ export const clusterSlotRows: readonly Command[] = [
       const names = call.db.keysInSlot(slot, count)
       call.reply.array(names.length)
       for (const name of names) call.reply.name(name)
+      // MIGRATE takes them.
+      if (names.length > 0) call.server.host.expectRequest()
     },
   }),
   sub({
@@ -164,7 +166,11 @@ function setSlot(door: ClusterDoor, call: Call, argv: Argv): void {
   const slot = slotArgument(argv, 2)
   const action = argv.word(3)
   if (action === 'stable' && argv.count === 4) return operate(door, call, { name: 'setslot', slot, action })
-  if (argv.count === 5 && (action === 'migrating' || action === 'importing' || action === 'node'))
-    return operate(door, call, { name: 'setslot', slot, action, id: argv.text(4) })
+  if (argv.count === 5 && (action === 'migrating' || action === 'importing' || action === 'node')) {
+    operate(door, call, { name: 'setslot', slot, action, id: argv.text(4) })
+    // Which keys there are is asked next.
+    if (action === 'migrating') call.server.host.expectRequest()
+    return
+  }
   throw fail('Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP')
 }

@@ -76,6 +76,8 @@ export function migrateKeys(server: Server, client: Client, transfer: Transfer):
     }
     server.unblock(client)
     server.flushLater(client)
+    // The next keys of the slot are asked for.
+    server.host.expectRequest()
   })
 }
 

@@ -52,6 +52,8 @@ export interface ServerHost {
   requestEndTurn(): void
   /** Calls `endWaits` at that time, or a little later. */
   wakeAt(time: Millis): void
+  /** Looks out for the next request for a moment instead of sleeping: it is expected at once. */
+  expectRequest(): void
   /** SHUTDOWN: stops the process in good order. */
   shutdown(): void
 }
@@ -89,7 +91,7 @@ export class Server {
   readonly scripting: Scripting
   /** Undefined when cluster-enabled is no. */
   cluster: ClusterDoor | undefined
-  host: ServerHost = { requestEndTurn() {}, wakeAt() {}, shutdown() {} }
+  host: ServerHost = { requestEndTurn() {}, wakeAt() {}, expectRequest() {}, shutdown() {} }
   /** Settled when clients are awaited where the configuration says; false when that was impossible and is to be undone. */
   moving: Promise<boolean> = Promise.resolve(true)
   /** Undefined in a server that keeps its data in memory only. */

@@ -127,6 +127,7 @@ export class InProcess {
         this.#turnWanted = true
       },
       wakeAt() {},
+      expectRequest() {},
       shutdown: () => {
         this.stopped = true
       },
