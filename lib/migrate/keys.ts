@@ -160,11 +160,11 @@ function sendKey(server: Server, db: Database, link: TargetLink, { replace }: Tr
   const expireAt = db.expireAt(key) ?? 0
   const ttl = expireAt === 0 ? 0 : Math.max(1, expireAt - server.now)
   request.array(replace ? 5 : 4)
-  request.text(server.cluster === undefined ? 'RESTORE' : 'RESTORE-ASKING')
+  request.name(server.cluster === undefined ? 'RESTORE' : 'RESTORE-ASKING')
   request.bulkRange(key.bytes, key.start, key.end, key.data)
-  request.text(String(ttl))
+  request.name(String(ttl))
   request.bulk(dumpValue(value, value.type !== 'string' || value.bytes.length >= COMPRESSED_FROM))
-  if (replace) request.text('REPLACE')
+  if (replace) request.name('REPLACE')
   const deadlines = value.type === 'hash' && link.knowsFieldDeadlines ? value.deadlines : undefined
   return { key, deadlines: deadlines === undefined ? 0 : sendDeadlines(server, link, key.own(), deadlines) }
 }
