@@ -1,10 +1,10 @@
 /** Every timer of a node: the cluster tick, expiry, idle clients, waits with a deadline, replication's second hand. */
 
-import { availableParallelism } from 'node:os'
 import { activeExpireCycle } from '../store/expire.ts'
 import type { Millis } from './base/brand.ts'
 import { monotonicMicros, wallClock } from './base/clock.ts'
 import type { Driver } from './driver.ts'
+import { lookout } from './lookout.ts'
 import { enforceLimits } from './server/output-limits.ts'
 import type { Server } from './server/server.ts'
 
@@ -15,11 +15,6 @@ const MAX_TIMER_MS = 2 ** 31 - 1
  *  that nobody waits for all of it. */
 const EXPIRE_SLICE_MS = 2
 const EXPIRE_REST_MS = 6
-
-/** How long a request is looked out for. To sleep and be woken takes some 10 us, and on a virtual machine, which gives an idle processor
- *  back, 60: a reshard, which is ten requests a slot one after the other, takes 8 to 10 % longer without this
- *  (`npm run bench:reshard -- --slots 2000`, two cores). */
-const LOOKOUT_MS = 0.1
 
 export interface Cron {
   stop(): void
@@ -54,7 +49,7 @@ export function startCron(server: Server, driver: Driver | undefined): Cron {
       })
     },
     wakeAt: wake.at,
-    expectRequest: lookout(),
+    expectRequest: lookout(server.stats),
   }
   return {
     stop() {
@@ -99,24 +94,6 @@ function startExpiry(server: Server): { cycle(): void; stop(): void } {
     }, EXPIRE_REST_MS)
   }
   return { cycle, stop: () => clearTimeout(timer) }
-}
-
-/** A loop that has something to do next does not sleep. */
-function lookout(): () => void {
-  // On a single processor it would be in the way of who sends the request.
-  if (availableParallelism() === 1) return () => {}
-  let until = 0
-  let looks = false
-  const look = (): void => {
-    looks = performance.now() < until
-    if (looks) setImmediate(look)
-  }
-  return () => {
-    until = performance.now() + LOOKOUT_MS
-    if (looks) return
-    looks = true
-    setImmediate(look)
-  }
 }
 
 /** One timer for the earliest deadline of all waits. */

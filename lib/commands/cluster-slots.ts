@@ -100,8 +100,8 @@ export const clusterSlotRows: readonly Command[] = [
       const names = call.db.keysInSlot(slot, count)
       call.reply.array(names.length)
       for (const name of names) call.reply.name(name)
-      // MIGRATE takes them.
-      if (names.length > 0) call.server.host.expectRequest()
+      // MIGRATE takes them; if there are none left, SETSLOT ends the migration.
+      call.server.host.expectRequest()
     },
   }),
   sub({
@@ -167,9 +167,10 @@ function setSlot(door: ClusterDoor, call: Call, argv: Argv): void {
   const action = argv.word(3)
   if (action === 'stable' && argv.count === 4) return operate(door, call, { name: 'setslot', slot, action })
   if (argv.count === 5 && (action === 'migrating' || action === 'importing' || action === 'node')) {
+    const wasOurs = door.view.owners[slot] === door.view.myself
     operate(door, call, { name: 'setslot', slot, action, id: argv.text(4) })
-    // Which keys there are is asked next.
-    if (action === 'migrating') call.server.host.expectRequest()
+    // Of a slot that leaves, the keys are asked for next, and when it has left, the next one is to leave.
+    if (wasOurs) call.server.host.expectRequest()
     return
   }
   throw fail('Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP')
