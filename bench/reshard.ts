@@ -36,13 +36,13 @@ async function reshard(kind: Kind): Promise<Speed> {
   const { primaries } = await startCluster({ kinds: [kind], primaries: NODES })
   const [from, to] = [primaries[0]!, primaries[1]!]
   const names = Array.from({ length: Number(options.keys) }, (_, i) => `key:${i}`)
-  for (const [i, { port }] of primaries.entries()) {
-    const own = names.filter((name) => {
+  const own = primaries.map((_, i) =>
+    names.filter((name) => {
       const slot = slotOf(Buffer.from(name))
       return slot >= firstSlot(i, NODES) && slot < firstSlot(i + 1, NODES)
-    })
-    await fill(port, own.length, (at) => ['SET', own[at]!, VALUE])
-  }
+    }),
+  )
+  await Promise.all(primaries.map(({ port }, i) => fill(port, own[i]!.length, (at) => ['SET', own[i]![at]!, VALUE])))
   const before = Number(await ask(from.port, 'DBSIZE'))
   const [source, target] = [await myId(from), await myId(to)]
   const cpuBefore = await cpuMicros(primaries)

@@ -37,6 +37,6 @@ describe("the engine's threads", () => {
       // The name may have spaces and ends with the last bracket; niceness is the 17th field after it.
       .map((id) => Number(readFileSync(`${tasks}/${id}/stat`, 'latin1').split(') ').at(-1)!.split(' ')[16]))
     const [main = 0, ...others] = niceness
-    assert.equal(others.filter((nice) => nice === main + 5).length, 4)
+    assert.equal(others.filter((nice) => nice === main + 10).length, 4)
   })
 })
