@@ -69,8 +69,9 @@ function keepYoungHeapSmall(): void {
   setFlagsFromString('--no-parallel-scavenge')
 }
 
-/** A process is busy that has used so much of the time, of each of so many intervals on end. */
-const BUSY = { share: 0.2, intervals: 2, intervalMs: 50 }
+/** A process is busy that has used so much of the time, of each of so many intervals on end. It is calm when it has not for two seconds:
+ *  what makes it busy has pauses, as when redis-cli looks at the cluster before it moves the first slot. */
+const BUSY = { share: 0.2, intervals: 2, calmIntervals: 40, intervalMs: 50 }
 
 /** Functions are compiled late in a process that has little to do, and soon in one that has much. V8's threads compile beside the main
  *  thread, and on a small machine they take the cores that others wait for: six nodes that start at once take a quarter longer when
@@ -91,15 +92,17 @@ function compileByLoad({ always, late, soon }: Engine): void {
 }
 
 /** Told the share of each interval that was used, says when the process turns busy or calm. Who starts works, but at what is done once:
- *  a process turns busy only after it has been calm. */
+ *  a process turns busy only after it has been calm, for no longer than it takes to be busy. */
 export function loadJudge(): (share: number) => 'busy' | 'calm' | undefined {
   let isBusy = true
+  let needed = BUSY.intervals
   let contrary = 0
   return (share) => {
     contrary = share > BUSY.share === isBusy ? 0 : contrary + 1
-    if (contrary < BUSY.intervals) return undefined
+    if (contrary < needed) return undefined
     contrary = 0
     isBusy = !isBusy
+    needed = isBusy ? BUSY.calmIntervals : BUSY.intervals
     return isBusy ? 'busy' : 'calm'
   }
 }

@@ -25,10 +25,19 @@ describe('what the JavaScript engine is told', () => {
     for (const { late, soon } of ENGINES.values()) assert.deepEqual(Object.keys(late), Object.keys(soon))
   })
 
-  it('changes after two busy or two calm intervals on end, and a start is not busy', () => {
+  it('changes after two busy intervals on end, and a start is not busy', () => {
     const judge = loadJudge()
-    const shares = [1, 1, 1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.5, 0.1, 0.5, 0.5, 0.5, 0.1, 0.1]
-    assert.deepEqual(shares.map(judge).join(), ',,,,,,calm,,,,,busy,,,calm')
+    const shares = [1, 1, 1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.5, 0.1, 0.5, 0.5, 0.5]
+    assert.deepEqual(shares.map(judge).join(), ',,,,,,calm,,,,,busy,')
+  })
+
+  it('changes back after two seconds without a busy interval', () => {
+    const judge = loadJudge()
+    for (const share of [0, 0, 1]) judge(share)
+    assert.equal(judge(1), 'busy')
+    const calm = Array<number>(39).fill(0)
+    assert.deepEqual([...calm, 1, ...calm].map(judge).filter(Boolean), [])
+    assert.equal(judge(0), 'calm')
   })
 
   it('makes it say nothing on stderr', () => {
