@@ -25,7 +25,7 @@ const NODE_20: Engine = {
     'max-bytecode-size-for-early-opt': 0,
   },
   soon: {
-    'ticks-before-optimization': 1,
+    'ticks-before-optimization': 2,
     'minimum-invocations-after-ic-update': 30,
     'max-bytecode-size-for-early-opt': 81,
   },
