@@ -1,8 +1,9 @@
 /** DUMP and RESTORE: one value as bytes, in the format of RDB files. */
-import { dumpValue, loadDump } from '../../store/rdb/dump.ts'
+import { dumpValue, isNewer, loadDump } from '../../store/rdb/dump.ts'
 import { RdbError } from '../../store/rdb/source.ts'
 import type { Value } from '../../store/value.ts'
 import { BUSY_KEY, fail, SYNTAX } from '../errors.ts'
+import { deadlinesCommand } from '../replication/hash-deadlines.ts'
 import type { Argv } from '../resp/argv.ts'
 import type { Call } from '../server/call.ts'
 import { deadline, isPast, MILLISECONDS, ownFrom, position, UNIX_MILLISECONDS } from './args.ts'
@@ -108,13 +109,31 @@ function restoreKey(call: Call, argv: Argv): void {
   db.write(key, value, expireAt)
   if (options.idle !== undefined) db.setIdle(key, options.idle * 1000)
   if (options.frequency !== undefined) db.setFrequency(key, options.frequency)
-  if (expireAt !== 0 && !options.absolute) {
-    // Replicas get the instant, not the span.
-    const words = ownFrom(argv, 0)
-    words[2] = Buffer.from(String(expireAt))
-    call.propagate([...words, 'ABSTTL'])
-  }
+  propagate(call, argv, value, expireAt, options.absolute)
   reply.ok()
+}
+
+/** Replicas get the instant, not the span, and a payload that the oldest of them can read. */
+function propagate(call: Call, argv: Argv, value: Value, expireAt: number, absolute: boolean): void {
+  const spans = expireAt !== 0 && !absolute
+  const newer = isNewer(argv.at(3))
+  if (!spans && !newer) return
+  const words = ownFrom(argv, 0)
+  if (newer) words[3] = dumpValue(value)
+  if (spans) words[2] = Buffer.from(String(expireAt))
+  call.propagate(spans ? [...words, 'ABSTTL'] : words, ...(newer ? deadlinesOf(words[1]!, value) : []))
+}
+
+/** In the stream they are told beside the payload. */
+function deadlinesOf(key: Buffer, value: Value): (Buffer | string)[][] {
+  if (value.type !== 'hash' || value.deadlines === undefined) return []
+  return Array.from(value.deadlines.byTime(), ([at, fields]) =>
+    deadlinesCommand(
+      key,
+      fields.map((field) => Buffer.from(field, 'latin1')),
+      at,
+    ),
+  )
 }
 
 function load(call: Call, payload: Buffer): Value {

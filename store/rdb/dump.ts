@@ -3,7 +3,7 @@ import { own } from '../../lib/base/bytes.ts'
 import type { Value } from '../value.ts'
 import { Crc64 } from './crc64.ts'
 import { STRING, writerOf } from './forms.ts'
-import { RDB_READ_VERSION } from './reader.ts'
+import { isReadable } from './reader.ts'
 import { MAX_INT32_TEXT, MIN_COMPRESSED, Sink } from './sink.ts'
 import { type Decoding, decodeWhole, RdbError, Source, UnsupportedTypeError } from './source.ts'
 import { DEFAULT_LIMITS, type Limits, readValue } from './types.ts'
@@ -90,6 +90,11 @@ export function loadDump(payload: Buffer, limits = DEFAULT_LIMITS, whole?: Value
 
 const BAD_FORMAT = 'Bad data format'
 
+/** Whether a payload, which is whole, is of a newer version than those we write: then what we write is read by servers that cannot read it. */
+export const isNewer = (payload: Buffer): boolean => versionOf(payload) > RDB_VERSION
+
+const versionOf = (payload: Buffer): number => payload.readUInt16LE(payload.length - FOOTER)
+
 /** The sources FUNCTION RESTORE is given, copied. Throws RdbError as `loadDump` does, with the words for libraries. */
 export function loadLibraries(payload: Buffer): readonly Buffer[] {
   const sources = decodeWhole(readLibraries(sourceOf(unseal(payload))))
@@ -120,8 +125,7 @@ function sourceOf(bytes: Buffer): Source {
 }
 
 function isIntact(payload: Buffer, body: number): boolean {
-  const version = payload.readUInt16LE(body)
-  if (version < 1 || version > RDB_READ_VERSION) return false
+  if (!isReadable(versionOf(payload))) return false
   return new Crc64().update(payload, 0, body + 2).standsAt(payload, body + 2)
 }
 

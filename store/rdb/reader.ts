@@ -6,10 +6,14 @@ import { type Decoding, EmptyValueError, RdbError, Source, UnsupportedTypeError 
 import { DEFAULT_LIMITS, type Limits, readValue } from './types.ts'
 import { FIELD_DEADLINES } from './writer.ts'
 
-/** The newest version we read: 11, of Redis 7.2 and Valkey 8. */
-export const RDB_READ_VERSION = 11
+/** The versions we read: up to that of Redis 7.4 and 8.0, and that of Valkey 9, which counts by itself. */
+const NEWEST_VERSION = 12
+const VALKEY_VERSION = 80
 /** From this version on the file ends with a checksum. */
 const FIRST_WITH_CHECKSUM = 5
+
+export const isReadable = (version: number): boolean =>
+  (version >= 1 && version <= NEWEST_VERSION) || version === VALKEY_VERSION
 
 export interface RdbKey {
   readonly type: 'key'
@@ -105,9 +109,9 @@ function* readItems(from: Source, context: Context): Generator<RdbItem | undefin
 
 function* readVersion(from: Source): Decoding<number> {
   const magic = (yield* from.bytes(9)).latin1Slice()
-  if (!/^REDIS\d{4}$/.test(magic)) throw new RdbError('wrong signature at the start of the RDB data')
-  const version = Number(magic.slice(5))
-  if (version < 1 || version > RDB_READ_VERSION) throw new RdbError(`can't handle RDB format version ${version}`)
+  if (!/^(?:REDIS\d{4}|VALKEY\d{3})$/.test(magic)) throw new RdbError('wrong signature at the start of the RDB data')
+  const version = Number(magic.replace(/^[A-Z]+/, ''))
+  if (!isReadable(version)) throw new RdbError(`can't handle RDB format version ${version}`)
   return version
 }
 
@@ -117,7 +121,7 @@ function* readKey(from: Source, context: Context, code: number): Decoding<RdbKey
   const { limits, db, expireAt, idleSeconds, deadlines } = context
   try {
     const value = yield* readValue(from, code, limits)
-    if (value.type === 'hash') value.deadlines = deadlines
+    if (value.type === 'hash') value.deadlines ??= deadlines
     return { type: 'key', db, key, value, expireAt, idleSeconds }
   } catch (cause) {
     if (cause instanceof EmptyValueError) return undefined

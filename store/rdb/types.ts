@@ -199,6 +199,55 @@ const ROWS: readonly TypeRow[] = [
     },
   },
   { code: 21, name: 'stream', read: (from) => readStream(from, 3) },
+  // Valkey 9: behind each pair the deadline of the field, -1 for none.
+  {
+    code: 22,
+    name: 'hash',
+    *read(from, limits) {
+      const hash = new HashValue()
+      for (let left = yield* from.length(); left > 0; left--) {
+        const field = from.shortString() ?? keyOf(yield* from.string())
+        addField(hash, field, from.shortString() ?? keyOf(yield* from.string()), limits)
+        const at = yield* from.i64()
+        setDeadline(hash, field, at === -1 ? 0 : at)
+      }
+      return hash
+    },
+  },
+  { code: 23, name: 'hash of a Redis 7.4 pre-release' },
+  // Redis 7.4: the earliest deadline; before each pair how much later, less one, that of the field is, 0 for none.
+  {
+    code: 24,
+    name: 'hash',
+    *read(from, limits) {
+      const earliest = yield* from.i64()
+      const hash = new HashValue()
+      for (let left = yield* from.length(); left > 0; left--) {
+        const later = yield* from.length()
+        const field = from.shortString() ?? keyOf(yield* from.string())
+        addField(hash, field, from.shortString() ?? keyOf(yield* from.string()), limits)
+        setDeadline(hash, field, later === 0 ? 0 : earliest + later - 1)
+      }
+      return hash
+    },
+  },
+  // The same, packed: the earliest deadline, then field, value and deadline (0 for none) in turn.
+  {
+    code: 25,
+    name: 'hash',
+    *read(from, limits) {
+      yield* from.bytes(8)
+      const hash = new HashValue()
+      const elements = [...listpackElements(yield* from.string())]
+      if (elements.length % 3 !== 0) throw new RdbError('hash of fields without deadlines')
+      for (let i = 0; i < elements.length; i += 3) {
+        const field = keyOf(elements[i]!)
+        addField(hash, field, keyOf(elements[i + 1]!), limits)
+        setDeadline(hash, field, Number(elements[i + 2]!.latin1Slice()))
+      }
+      return hash
+    },
+  },
 ]
 
 const BY_CODE: ReadonlyMap<number, TypeRow> = new Map(ROWS.map((row) => [row.code, row]))
@@ -230,6 +279,11 @@ function addMember(set: SetValue, member: Member, limits: Limits): void {
 
 function addField(hash: HashValue, field: Key, value: Key, limits: Limits): void {
   if (!hash.set(field, value.bytes, limits, value.start, value.end)) throw new RdbError('hash field twice')
+}
+
+function setDeadline(hash: HashValue, field: Key, at: number): void {
+  if (!(at >= 0 && at <= Number.MAX_SAFE_INTEGER)) throw new RdbError('deadline of a hash field')
+  if (at !== 0) hash.setDeadline(field.text(), at)
 }
 
 function addScored(zset: ZSetValue, member: Member, score: number | undefined, limits: Limits): void {

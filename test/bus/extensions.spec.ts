@@ -102,6 +102,15 @@ describe('bus/extensions', () => {
     assert.throws(() => readExtension(new Reader(raw(0, Buffer.alloc(8, 'a')))), /missing null terminator/)
   })
 
+  it('are told from those that have the same number with Redis 7.4 and later', () => {
+    const secret = Buffer.from('0123456789abcdef'.repeat(3).slice(0, 40))
+    const holed = Buffer.from(secret)
+    holed[17] = 0
+    for (const data of [secret, holed])
+      for (const code of [4, 5])
+        assert.deepEqual(readExtension(new Reader(raw(code, data))), { type: 'unknown', code, data })
+  })
+
   it('that would not be read by others are our own bug', () => {
     assert.throws(() => written({ type: 'unknown', code: 9, data: Buffer.alloc(0x10000) }), /assertion/)
   })

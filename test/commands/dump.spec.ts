@@ -1,5 +1,6 @@
 /** DUMP and RESTORE: payloads that real servers read, and theirs that we read. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { ask, connect } from '../support/client.ts'
 import { Differential, requests, someKey, someValue } from '../support/differential.ts'
@@ -94,4 +95,26 @@ describeBeside('DUMP and RESTORE', function () {
     ours.call('TOUCH', 'k')
     assert.equal(ours.call('OBJECT', 'IDLETIME', 'k'), 0)
   })
+})
+
+describe('RESTORE of what a newer server dumped', () => {
+  const NEWER = readFileSync('test/fixtures/vectors/dump-vectors-newer.json', 'latin1')
+  const vectors = JSON.parse(NEWER) as { readonly server: string; readonly key: string; readonly dump_hex: string }[]
+
+  for (const { server, key, dump_hex: hex } of vectors)
+    it(`tells replicas in the words of 7.0, which they understand: ${key} of ${server}`, () => {
+      const node = new InProcess()
+      const replicated = node.replicated()
+      const client = node.connect()
+      client.call('RESTORE', 'k', '0', Buffer.from(hex, 'hex'))
+      client.call('RESTORE', 'k', '2100000000000', Buffer.from(hex, 'hex'), 'REPLACE', 'ABSTTL')
+      const own = String(client.call('DUMP', 'k'))
+      assert.equal(own.at(-10), '\n')
+      const deadlines = { small: ['b 2000000000123', 'a 2000000000999'], large: ['b 2000000000123', 'd 2000000000999'] }
+      const [size] = key.split(' hash') as [keyof typeof deadlines]
+      const told = (deadlines[size] ?? []).map((words) => `REPLCONF ACK 0 hash-deadlines k ${words}`)
+      const commands = replicated().filter((words) => !/^(SELECT|MULTI|EXEC)/.test(words))
+      const restores = [`RESTORE k 0 ${own}`, `RESTORE k 2100000000000 ${own} REPLACE ABSTTL`]
+      assert.deepEqual(commands.sort(), restores.flatMap((words) => [words, ...told]).sort())
+    })
 })

@@ -93,7 +93,7 @@ describe('DUMP payloads', () => {
       assert.throws(() => loadDump(good.subarray(0, i)), refusal)
     }
     assert.throws(() => loadDump(Buffer.concat([good.subarray(0, -8), Buffer.alloc(8)])), refusal)
-    assert.throws(() => loadDump(sealed('0005 68656c6c6f', 12)), refusal)
+    assert.throws(() => loadDump(sealed('0005 68656c6c6f', 13)), refusal)
   })
 
   it('are refused as badly formatted when whole but senseless', () => {
@@ -308,7 +308,7 @@ describe('RDB files', () => {
     damaged[file.indexOf('value')]! ^= 1
     const refused: readonly (readonly [Buffer, RegExp])[] = [
       [damaged, /checksum/],
-      [Buffer.from('REDIS0012xx'), /version 12/],
+      [Buffer.from('REDIS0013xx'), /version 13/],
       [Buffer.from('GARBAGE11'), /signature/],
       [Buffer.from('REDIS0010\xf7\x05\x02\x02\x00', 'latin1'), /module/],
       [Buffer.from('REDIS0010\x7f\x01k\x01v', 'latin1'), /unknown value type 127, key "k"/],

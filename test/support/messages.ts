@@ -98,10 +98,13 @@ export const gossipEntry: fc.Arbitrary<GossipEntry> = record({
   otherPort: u16,
 })
 
-const textExtension = fc.constantFrom('hostname', 'human-nodename', 'client-ipv4', 'client-ipv6')
+const textExtension = fc.constantFrom('hostname', 'human-nodename')
+const address = (some: fc.Arbitrary<string>): fc.Arbitrary<string> => fc.oneof(fc.constant(''), some)
 
 export const extension: fc.Arbitrary<Extension> = fc.oneof(
   record({ type: textExtension, text }),
+  record({ type: fc.constant('client-ipv4'), text: address(fc.ipV4()) }),
+  record({ type: fc.constant('client-ipv6'), text: address(fc.ipV6()) }),
   record({ type: fc.constant('forgotten-node'), id, ttlSec: u64 }),
   record({ type: fc.constant('shard-id'), id: id.map(shardId) }),
   record({
