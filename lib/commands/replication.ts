@@ -218,6 +218,8 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map<string, Option>([
     },
   ],
   ['getack', () => true],
+  // What we send is for replicas of any.
+  ['version', () => false],
   [
     'rdb-only',
     (call, argv, i) => {

@@ -82,6 +82,10 @@ const PING: Step = {
       : `Error reply to PING from master: '${reply}'`,
 }
 
+/** A Valkey's version: one of 9 sends hashes whose fields have deadlines only to replicas that are as new. Redis does not ask, and refuses to
+ *  be told. */
+const AS_NEW_AS = '9.0.0'
+
 function introduction(settings: ReplicationSettings, log: Log): Step[] {
   const { masterauth, masteruser, replicaAnnounceIp, replicaAnnouncePort, tlsReplication, tlsPort, port } = settings
   const tolerant = (request: readonly string[]): Step => ({
@@ -102,6 +106,7 @@ function introduction(settings: ReplicationSettings, log: Log): Step[] {
   steps.push(tolerant(['REPLCONF', 'listening-port', String(announced)]))
   if (replicaAnnounceIp !== '') steps.push(tolerant(['REPLCONF', 'ip-address', replicaAnnounceIp]))
   steps.push(tolerant(['REPLCONF', 'capa', 'eof', 'capa', 'psync2']))
+  steps.push({ request: ['REPLCONF', 'version', AS_NEW_AS], refuses: () => undefined })
   return steps
 }
 

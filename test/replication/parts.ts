@@ -125,6 +125,9 @@ export class FakeReplica implements ReplicaClient {
   }
 }
 
+/** What a primary answers until PSYNC comes. */
+export const WELCOME = `+PONG\r\n${'+OK\r\n'.repeat(3)}`
+
 /** A primary as its replica's link sees it: it says what a test tells it to. */
 export class FakePrimary {
   dials = 0

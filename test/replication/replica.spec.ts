@@ -9,7 +9,7 @@ import { ReplicationStream } from '../../lib/replication/stream.ts'
 import { writeRdb } from '../../store/rdb/writer.ts'
 import type { Value } from '../../store/value.ts'
 import { asString } from '../support/values.ts'
-import { Clock, FakePrimary, memoryLog, OTHER_ID, PRIMARY_ID, requests, settings, wordsOf } from './parts.ts'
+import { Clock, FakePrimary, memoryLog, OTHER_ID, PRIMARY_ID, requests, settings, WELCOME, wordsOf } from './parts.ts'
 
 const OWN_ID = 'e'.repeat(40)
 const MARK = 'f'.repeat(40)
@@ -72,7 +72,7 @@ class Bench {
   greet(): void {
     this.replica.everySecond()
     this.primary.accept()
-    this.primary.say('+PONG\r\n+OK\r\n+OK\r\n')
+    this.primary.say(WELCOME)
   }
 
   /** Connects and follows from offset 100 with an empty data set. */
@@ -105,18 +105,20 @@ describe('the handshake of a replica', () => {
       'REPLCONF listening-port 7000',
       'REPLCONF ip-address 1.2.3.4',
       'REPLCONF capa eof capa psync2',
+      'REPLCONF version 9.0.0',
     ])
-    primary.say('+OK\r\n+OK\r\n-ERR what is ip-address\r\n')
+    primary.say('+OK\r\n+OK\r\n-ERR what is ip-address\r\n+OK\r\n')
     assert.deepEqual(primary.heard(), [])
-    primary.say('+OK\r\n')
+    primary.say('-ERR Unrecognized REPLCONF option: version\r\n')
     assert.deepEqual(primary.heard(), [`PSYNC ${OWN_ID} 1`])
     assert.equal(replica.state, 'handshake')
   })
 
-  it('asks as the captured replica did', () => {
+  it('asks as the captured replica did, but for a version', () => {
     const bench = new Bench()
     bench.greet()
-    const heard = bench.primary.heard().join('\n').replace('7000', '21911').replace(`${OWN_ID} 1`, '? -1')
+    const asked = bench.primary.heard().filter((request) => request !== 'REPLCONF version 9.0.0')
+    const heard = asked.join('\n').replace('7000', '21911').replace(`${OWN_ID} 1`, '? -1')
     const captured = readFileSync('test/fixtures/vectors/fullsync-eof-sent-7.0.15.hex', 'latin1').replace(/\s/g, '')
     assert.equal(heard, wordsOf(Buffer.from(captured, 'hex')).slice(0, 4).join('\n'))
   })
@@ -138,7 +140,7 @@ describe('the handshake of a replica', () => {
   it('ends at a wrong password, at an error to PING and when the primary cannot serve', () => {
     const replies = ['-ERR max number of clients reached\r\n', '+PONG\r\n-WRONGPASS no\r\n']
     const refusals = ['-NOMASTERLINK not connected\r\n', '-LOADING wait\r\n', '-ERR no\r\n', '+WHAT\r\n']
-    for (const reply of [...replies, ...refusals.map((text) => `+PONG\r\n+OK\r\n+OK\r\n+OK\r\n${text}`)]) {
+    for (const reply of [...replies, ...refusals.map((text) => `${WELCOME}+OK\r\n${text}`)]) {
       const { replica, primary, stream } = new Bench({ masterauth: 'x' })
       replica.everySecond()
       primary.accept()
@@ -153,7 +155,7 @@ describe('the handshake of a replica', () => {
     const bench = new Bench()
     bench.replica.everySecond()
     bench.primary.accept()
-    for (const byte of '+PONG\r\n\n\n+OK\r\n+OK\r\n\n\n\n') bench.primary.say(byte)
+    for (const byte of '+PONG\r\n\n\n+OK\r\n+OK\r\n\n+OK\r\n\n\n\n') bench.primary.say(byte)
     assert.equal(bench.primary.heard().at(-1), `PSYNC ${OWN_ID} 1`)
   })
 })
@@ -253,7 +255,7 @@ describe('a full synchronisation', () => {
       [Buffer.concat([Buffer.from(`$${rdb.length - 1}\r\n`), rdb]), /bytes announced/],
       [Buffer.concat([Buffer.from(`$EOF:${MARK}\r\n`), rdb, Buffer.from('0'.repeat(40))]), /mark/],
       [Buffer.from('-ERR cannot fork\r\n'), /cannot fork/],
-      [Buffer.from('$12\r\nREDIS0010\x16\x01h'), /unknown value type 22, key "h"/],
+      [Buffer.from('$12\r\nREDIS0010\x7f\x01h'), /unknown value type 127, key "h"/],
     ]
     for (const [payload, message] of bad) {
       const bench = new Bench()
@@ -342,7 +344,7 @@ describe('following the stream', () => {
     bench.clock.advance(5000)
     bench.primary.hangUp()
     bench.primary.accept()
-    bench.primary.say('+PONG\r\n+OK\r\n+OK\r\n')
+    bench.primary.say(WELCOME)
     assert.equal(bench.primary.heard().at(-1), `PSYNC ${PRIMARY_ID} 101`)
     bench.primary.say('+CONTINUE\r\n')
     bench.primary.say(requests('MULTI', 'SET a 1', 'SET b 2', 'EXEC'))
@@ -366,7 +368,7 @@ describe('following the stream', () => {
     bench.clock.advance(5000)
     bench.primary.hangUp()
     bench.primary.accept()
-    bench.primary.say(`+PONG\r\n+OK\r\n+OK\r\n+CONTINUE ${OTHER_ID}\r\n`)
+    bench.primary.say(`${WELCOME}+CONTINUE ${OTHER_ID}\r\n`)
     const { replid, replid2, secondOffset } = bench.stream
     assert.deepEqual([replid, replid2, secondOffset], [OTHER_ID, PRIMARY_ID, 101])
     assert.equal(bench.historyChanges, 2)
@@ -381,7 +383,7 @@ describe('following the stream', () => {
       bench.primary.say(nonsense)
       assert.equal(bench.replica.state, 'connecting')
       bench.primary.accept()
-      bench.primary.say('+PONG\r\n+OK\r\n+OK\r\n')
+      bench.primary.say(WELCOME)
       assert.equal(bench.primary.heard().at(-1), 'PSYNC ? -1', nonsense)
       assert.deepEqual(bench.applied, [])
     }

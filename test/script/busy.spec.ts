@@ -4,7 +4,7 @@ import { slotOf } from '../../lib/base/slot.ts'
 import { SlotPurge } from '../../lib/purge.ts'
 import { argvOf } from '../../lib/resp/argv.ts'
 import { writeRdb } from '../../store/rdb/writer.ts'
-import { FakePrimary, PRIMARY_ID, requests } from '../replication/parts.ts'
+import { FakePrimary, PRIMARY_ID, requests, WELCOME } from '../replication/parts.ts'
 import { InProcess, type Wired } from '../support/inprocess.ts'
 import { encode } from '../support/resp.ts'
 
@@ -209,7 +209,7 @@ describe('a script that takes too long', function () {
     primary.accept()
     run(parts.runner, "for i = 1, 2e7 do end return redis.call('get', 'k')")
     const rdb = Buffer.concat([...writeRdb([], { aux: [], compress: false })])
-    primary.say(`+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC ${PRIMARY_ID} 100\r\n$${rdb.length}\r\n`)
+    primary.say(`${WELCOME}+FULLRESYNC ${PRIMARY_ID} 100\r\n$${rdb.length}\r\n`)
     primary.say(Buffer.concat([rdb, requests('SELECT 0', 'SET k new')]))
     assert.equal(finish(parts), '$3\r\nold\r\n')
     inner.settle()
