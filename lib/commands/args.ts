@@ -115,6 +115,14 @@ export const MILLISECONDS: TimeUnit = { ms: 1, relative: true }
 export const UNIX_SECONDS: TimeUnit = { ms: 1000, relative: false }
 export const UNIX_MILLISECONDS: TimeUnit = { ms: 1, relative: false }
 
+/** By the options that name them. */
+export const UNITS: ReadonlyMap<string, TimeUnit> = new Map([
+  ['ex', SECONDS],
+  ['px', MILLISECONDS],
+  ['exat', UNIX_SECONDS],
+  ['pxat', UNIX_MILLISECONDS],
+])
+
 /** The deadline argument `i` asks for, in Unix milliseconds; past or negative is possible. Throws NOT_INTEGER, and "invalid
  *  expire time" when 64 bits cannot hold it. Deadlines beyond 2^53 ms (the year 287396) become that. */
 export function deadline(call: Call, argv: Argv, i: number, unit: TimeUnit): number {

@@ -15,3 +15,17 @@ export const word = (token: string, since?: string): ArgumentDoc => ({
   token,
   ...(since === undefined ? {} : { since }),
 })
+
+/** The options that give a deadline, and one that says something else of it. */
+export const expiration = (other: string): ArgumentDoc => ({
+  name: 'expiration',
+  type: 'oneof',
+  optional: true,
+  arguments: [
+    { name: 'seconds', type: 'integer', token: 'EX' },
+    { name: 'milliseconds', type: 'integer', token: 'PX' },
+    { name: 'unix-time-seconds', type: 'unix-time', token: 'EXAT' },
+    { name: 'unix-time-milliseconds', type: 'unix-time', token: 'PXAT' },
+    word(other),
+  ],
+})

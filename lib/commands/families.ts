@@ -17,6 +17,7 @@ import { geoCommands } from './geo.ts'
 import { geoSearchCommands } from './geo-search.ts'
 import { hashCommands } from './hash.ts'
 import { hashExpiryCommands } from './hash-expiry.ts'
+import { hashFieldsCommands } from './hash-fields.ts'
 import { hyperloglogCommands } from './hyperloglog.ts'
 import { latencyCommands } from './latency.ts'
 import { listCommands } from './list.ts'
@@ -63,6 +64,7 @@ export const FAMILIES: readonly (readonly Command[])[] = [
   geoSearchCommands,
   hashCommands,
   hashExpiryCommands,
+  hashFieldsCommands,
   latencyCommands,
   listCommands,
   listMoveCommands,

@@ -21,7 +21,8 @@ import { KEY, word } from './docs.ts'
 
 type Row = Pick<Command, 'name' | 'summary'>
 
-const FIELDS: ArgumentDoc = {
+/** FIELDS numfields field [field ...] */
+export const FIELDS: ArgumentDoc = {
   name: 'fields',
   type: 'block',
   token: 'FIELDS',
@@ -146,7 +147,7 @@ function allows(condition: Condition | undefined, old: number, next: number): bo
 }
 
 /** The first field; the words before it are checked. `none`: the error for a number that is not positive. */
-function firstField(argv: Argv, i: number, none: string): number {
+export function firstField(argv: Argv, i: number, none: string): number {
   if (i >= argv.count || argv.word(i) !== 'fields')
     throw fail('Mandatory argument FIELDS is missing or not at the right position')
   if (i + 1 >= argv.count) throw fail(none)
@@ -156,25 +157,29 @@ function firstField(argv: Argv, i: number, none: string): number {
 }
 
 const NO_FIELDS_TO_SET = 'Parameter `numFields` should be greater than 0'
-const NO_FIELDS = 'Number of fields must be a positive integer'
+/** For a number of fields that is not positive. */
+export const NO_FIELDS = 'Number of fields must be a positive integer'
 
 /** Redis keeps deadlines of fields in 46 bits. */
 const LATEST = 2 ** 46 - 1
 
-function readDeadline(call: Call, argv: Argv, unit: TimeUnit): number {
-  const value = int64(argv, 2)
+/** The deadline argument `i` asks for, in Unix milliseconds; past is possible. Throws NOT_INTEGER, "must be >= 0" and "invalid expire
+ *  time". */
+export function readDeadline(call: Call, argv: Argv, i: number, unit: TimeUnit): number {
+  const value = int64(argv, i)
   if (value < 0) throw fail('invalid expire time, must be >= 0')
   const at = Number(value) * unit.ms + (unit.relative ? call.now : 0)
-  if (at > LATEST) throw invalidExpire(call.entry.fullName)
-  return at
+  if (at <= LATEST) return at
+  // Valkey has later ones too. What our primary says is not refused: the year 4199 is as good as any later.
+  if (call.client.primary) return LATEST
+  throw invalidExpire(call.entry.fullName)
 }
 
 /** Replicas get the instant, not the span; and a removal when it is in the past already. */
 function setDeadlines(call: Call, argv: Argv, unit: TimeUnit): void {
-  const { db } = call
   const key = argv.key(1)
   const hash = hashAt(call, key, 'write')
-  const at = readDeadline(call, argv, unit)
+  const at = readDeadline(call, argv, 2, unit)
   const name = argv.word(3)
   const condition = isCondition(name) ? name : undefined
   const from = firstField(argv, condition === undefined ? 3 : 4, NO_FIELDS_TO_SET)
@@ -189,21 +194,13 @@ function setDeadlines(call: Call, argv: Argv, unit: TimeUnit): void {
     return removes ? REMOVED : DONE
   })
   if (hash !== undefined && changed.length > 0) {
-    if (removes) {
-      if (hash.size === 0) db.remove(key)
-      else db.changed(key, changed.length, 'thinned')
-      call.propagate(['HDEL', key.own(), ...changed])
-    } else {
-      db.noteDeadlines(key)
-      db.changed(key, changed.length)
-      call.propagate(deadlinesCommand(key.own(), changed, at))
-    }
+    if (removes) fieldsRemoved(call, key, hash, changed)
+    else fieldsTimed(call, key, changed, at)
   }
   reply(call, replies)
 }
 
 function persist(call: Call, argv: Argv): void {
-  const { db } = call
   const key = argv.key(1)
   const hash = hashAt(call, key, 'write')
   const from = firstField(argv, 2, NO_FIELDS)
@@ -215,11 +212,22 @@ function persist(call: Call, argv: Argv): void {
     hash.setDeadline(field.text(), 0)
     return DONE
   })
-  if (changed.length > 0) {
-    db.changed(key, changed.length)
-    call.propagate(deadlinesCommand(key.own(), changed, 0))
-  }
+  if (changed.length > 0) fieldsTimed(call, key, changed, 0)
   reply(call, replies)
+}
+
+/** To be called when fields of a hash were removed: without any its key goes too. Replicas are told of the fields. */
+export function fieldsRemoved(call: Call, key: Key, hash: HashValue, fields: readonly Buffer[]): void {
+  if (hash.size === 0) call.db.remove(key)
+  else call.db.changed(key, fields.length, 'thinned')
+  call.propagate(['HDEL', key.own(), ...fields])
+}
+
+/** To be called when fields of a hash were given a deadline; 0: it was taken away. Replicas are told. */
+export function fieldsTimed(call: Call, key: Key, fields: readonly Buffer[], at: number): void {
+  if (at !== 0) call.db.noteDeadlines(key)
+  call.db.changed(key, fields.length)
+  call.propagate(deadlinesCommand(key.own(), fields, at))
 }
 
 /** Seconds are rounded up. */

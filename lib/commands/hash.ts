@@ -233,7 +233,8 @@ function writableHash(call: Call, argv: Argv): HashValue | undefined {
   return hashAt(call, argv.key(1), 'write')
 }
 
-function replyValue({ reply }: Call, value: HashValue | undefined, field: Key): void {
+/** Replies the value of a field, or nil. */
+export function replyValue({ reply }: Call, value: HashValue | undefined, field: Key): void {
   const spot = value?.find(field) ?? -1
   if (value === undefined || spot < 0) reply.nil()
   else value.putValue(spot, reply)

@@ -14,12 +14,11 @@ import {
   readString,
   SECONDS,
   type TimeUnit,
-  UNIX_MILLISECONDS,
-  UNIX_SECONDS,
+  UNITS,
   viewString,
 } from './args.ts'
 import { type ArgumentDoc, allKeys, type Command, family, firstKey, type KeyPositions } from './define.ts'
-import { KEY, KEYS, option, VALUE, word } from './docs.ts'
+import { expiration, KEY, KEYS, option, VALUE, word } from './docs.ts'
 import { lcs } from './lcs.ts'
 
 const pairs = (...flags: string[]): KeyPositions => ({ first: 1, last: -1, step: 2, flags })
@@ -64,21 +63,7 @@ export const stringCommands = family(
     since: '6.2.0',
     summary: 'Get the value of a key and optionally set its expiration',
     complexity: 'O(1)',
-    arguments: [
-      KEY,
-      {
-        name: 'expiration',
-        type: 'oneof',
-        optional: true,
-        arguments: [
-          { name: 'seconds', type: 'integer', token: 'EX' },
-          { name: 'milliseconds', type: 'integer', token: 'PX' },
-          { name: 'unix-time-seconds', type: 'unix-time', token: 'EXAT' },
-          { name: 'unix-time-milliseconds', type: 'unix-time', token: 'PXAT' },
-          word('PERSIST'),
-        ],
-      },
-    ],
+    arguments: [KEY, expiration('PERSIST')],
     run: getAndExpire,
   }),
   string({
@@ -255,13 +240,6 @@ interface Options {
   timeAt: number
   unit: TimeUnit | undefined
 }
-
-const UNITS: ReadonlyMap<string, TimeUnit> = new Map([
-  ['ex', SECONDS],
-  ['px', MILLISECONDS],
-  ['exat', UNIX_SECONDS],
-  ['pxat', UNIX_MILLISECONDS],
-])
 
 /** Reads the options from argument `from` on; words may come twice, but must not contradict one another. */
 function readOptions(argv: Argv, from: number, of: 'set' | 'getex'): Options {

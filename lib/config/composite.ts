@@ -94,6 +94,8 @@ const EVENT_CLASSES = 'g$lshzxetd'
 export function eventClasses(traits: Traits = {}): Directive<ReadonlySet<string>> {
   return {
     ...traits,
+    // AKE and AKEn are both shown as AKE, by redis-server too.
+    reference: true,
     default: '',
     read(words) {
       const [word] = words

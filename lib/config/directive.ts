@@ -38,7 +38,8 @@ export interface Traits {
   readonly protected?: boolean
   /** CONFIG GET answers it by its exact name only. */
   readonly hidden?: boolean
-  /** Names what may change without it, as a certificate's file does: set to the same text, it counts as changed. */
+  /** Its text does not say all, as it names what may change without it, a certificate's file for one. Set to the same text, it counts as
+   *  changed. */
   readonly reference?: true
   /** Accepted for compatibility, and nothing here depends on it. A string says more than that in the log. */
   readonly idle?: true | string

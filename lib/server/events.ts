@@ -89,8 +89,19 @@ const set: EventTeller = (all, argv, raise) => {
 }
 
 /** A deadline in the past removes the fields instead, and with the last of them the key. */
-const fieldDeadlines: EventTeller = (all, _, raise) => {
-  for (const touched of all) eventsOf(touched, own('h', touched.what === 'removed' ? 'hdel' : 'hexpire'), raise)
+const fieldDeadlines: EventTeller = (all, argv, raise) => {
+  const timed = argv.word(2) === 'persist' ? 'hpersist' : 'hexpire'
+  for (const touched of all) eventsOf(touched, own('h', touched.what === 'removed' ? 'hdel' : timed), raise)
+}
+
+/** HSETEX sets fields, then gives them a deadline, by an option that stands first or after a condition; in the past it removes them. */
+const setFields: EventTeller = (all, argv, raise) => {
+  const timed = /^[ep]x(at)?$/.test(argv.word(2)) || /^[ep]x(at)?$/.test(argv.word(3))
+  const isPast = all.some(({ what }) => what === 'thinned' || what === 'removed')
+  for (const touched of all) {
+    eventsOf(touched, own('h', touched.what === 'removed' ? 'hdel' : 'hset'), raise)
+    if (timed && !isPast && isWrite(touched)) raise('h', 'hexpire', touched)
+  }
 }
 
 /** A key that gets another name or database is new there before it is told that it moved. */
@@ -188,7 +199,9 @@ export const EVENTS: ReadonlyMap<string, EventRow | EventTeller> = new Map<strin
   ...named('h', 'hset hincrby hincrbyfloat hdel'),
   ...each('hsetnx hmset', own('h', 'hset')),
   ...named('h', 'hpersist'),
-  ...each('hexpire hpexpire hexpireat hpexpireat', fieldDeadlines),
+  ...each('hexpire hpexpire hexpireat hpexpireat hgetex', fieldDeadlines),
+  ...each('hgetdel', own('h', 'hdel')),
+  ...each('hsetex', setFields),
 
   // Sorted sets
   ...each(

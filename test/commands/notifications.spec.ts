@@ -329,6 +329,12 @@ describeBeside('keyspace notifications', () => {
     assert.deepEqual(heardAfter('g$'), [])
     assert.deepEqual(heardAfter('K$'), ['__keyspace@0__:k set'])
     assert.deepEqual(heardAfter('Eg'), ['__keyevent@0__:expire k'])
+    const [all, andNew] = ['EA', 'EAn'].map((classes) => {
+      sender.call('DEL', 'k')
+      listener.taken()
+      return heardAfter(classes)
+    })
+    assert.deepEqual(andNew, ['__keyevent@0__:new k', ...all!])
   })
 
   it('come from inside transactions and scripts', () =>

@@ -24,11 +24,13 @@ export interface ServerOptions {
   readonly port?: number
 }
 
+/** The real server beside ours: that of redis 7.0 in PATH, or another one, for tests that do not compare words. */
+export const REAL_SERVER = process.env['ROOKERY_BESIDE'] ?? 'redis-server'
 export const BIN = fileURLToPath(new URL('../../lib/bin.js', import.meta.url))
 /** What is run for each kind, before its arguments. */
 export const PROGRAMS: Readonly<Record<Kind, readonly [string, ...string[]]>> = {
   rookery: [process.execPath, BIN, 'server'],
-  redis: ['redis-server'],
+  redis: [REAL_SERVER],
 }
 
 /** No surprises from the disk, and no 5 s wait before a diskless full synchronisation. */
