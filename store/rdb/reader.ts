@@ -6,12 +6,14 @@ import { type Decoding, EmptyValueError, RdbError, Source, UnsupportedTypeError 
 import { DEFAULT_LIMITS, type Limits, readValue } from './types.ts'
 import { FIELD_DEADLINES } from './writer.ts'
 
-/** The versions we read: up to that of Redis 7.4 and 8.0, and that of Valkey 9, which counts by itself. */
+/** Of Redis 7.4 and 8.0. */
 const NEWEST_VERSION = 12
+/** Of Valkey 9, which counts by itself. */
 const VALKEY_VERSION = 80
 /** From this version on the file ends with a checksum. */
 const FIRST_WITH_CHECKSUM = 5
 
+/** Whether we read RDB data and DUMP payloads of this version. */
 export const isReadable = (version: number): boolean =>
   (version >= 1 && version <= NEWEST_VERSION) || version === VALKEY_VERSION
 
