@@ -211,6 +211,8 @@ export const DIRECTIVES = {
   'cluster-announce-client-ipv4': text('', { check: check.ipv4 }),
   'cluster-announce-client-ipv6': text('', { check: check.ipv6 }),
   'cluster-blacklist-ttl': integer('60', 0, I64_MAX),
+  // valkey-cli asks before it moves a slot.
+  'cluster-databases': integer('1', 1, 1, fixed),
   'cluster-fast-failover': bool('yes'),
   'cluster-ping-interval': integer('0', 0, I32_MAX, hidden),
   'cluster-slot-stats-enabled': bool('no', idle),

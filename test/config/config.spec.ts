@@ -166,6 +166,14 @@ describe('a configuration', () => {
 })
 
 describe('the options of the cluster', () => {
+  it('say that there is one database, which valkey-cli asks before it moves a slot, and no file can change that', () => {
+    const config = createConfig()
+    assert.deepEqual(config.get('cluster-databases'), [['cluster-databases', '1']])
+    assert.equal(config.give('cluster-databases', ['1']), 'given')
+    const refusal = 'argument must be between 1 and 1 inclusive'
+    assert.deepEqual(config.give('cluster-databases', ['2']), { refusal })
+  })
+
   it('follow the configuration in the same object', () => {
     const config = createConfig()
     const options = clusterOptions(config, 0)

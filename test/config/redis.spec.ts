@@ -18,6 +18,7 @@ const NEWER = [
   'cluster-announce-client-ipv4',
   'cluster-announce-client-ipv6',
   'cluster-blacklist-ttl',
+  'cluster-databases',
   'cluster-fast-failover',
   'cluster-slot-stats-enabled',
 ]
