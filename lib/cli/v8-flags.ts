@@ -92,7 +92,7 @@ function compileByLoad({ always, late, soon }: Engine): void {
 }
 
 /** Told the share of each interval that was used, says when the process turns busy or calm. Who starts works, but at what is done once:
- *  a process turns busy only after it has been calm, for no longer than it takes to be busy. */
+ *  a process turns busy only after it has been calm, for which a moment suffices then. */
 export function loadJudge(): (share: number) => 'busy' | 'calm' | undefined {
   let isBusy = true
   let needed = BUSY.intervals

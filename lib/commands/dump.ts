@@ -100,7 +100,8 @@ function restoreKey(call: Call, argv: Argv): void {
   if (!options.replace && db.readForWrite(key) !== undefined) throw BUSY_KEY
   const ttl = position(argv, 2)
   if (ttl < 0) throw fail('Invalid TTL value, must be >= 0')
-  const value = load(call, argv.at(3))
+  const payload = argv.at(3)
+  const value = load(call, payload)
   const expireAt = ttl === 0 ? 0 : deadline(call, argv, 2, options.absolute ? UNIX_MILLISECONDS : MILLISECONDS)
   if (expireAt !== 0 && isPast(call, expireAt)) {
     if (options.replace && db.remove(key)) call.propagate(['DEL', key.own()])
@@ -109,19 +110,19 @@ function restoreKey(call: Call, argv: Argv): void {
   db.write(key, value, expireAt)
   if (options.idle !== undefined) db.setIdle(key, options.idle * 1000)
   if (options.frequency !== undefined) db.setFrequency(key, options.frequency)
-  propagate(call, argv, value, expireAt, options.absolute)
+  const relative = expireAt !== 0 && !options.absolute
+  if (relative || isNewer(payload)) propagate(call, argv, value, relative ? expireAt : undefined)
   reply.ok()
 }
 
-/** Replicas get the instant, not the span, and a payload that the oldest of them can read. */
-function propagate(call: Call, argv: Argv, value: Value, expireAt: number, absolute: boolean): void {
-  const spans = expireAt !== 0 && !absolute
-  const newer = isNewer(argv.at(3))
-  if (!spans && !newer) return
+/** Replicas get the instant, not the span (undefined: it is one, or there is none), and a payload that the oldest of them can read. */
+function propagate(call: Call, argv: Argv, value: Value, expireAt: number | undefined): void {
   const words = ownFrom(argv, 0)
+  const newer = isNewer(words[3]!)
   if (newer) words[3] = dumpValue(value)
-  if (spans) words[2] = Buffer.from(String(expireAt))
-  call.propagate(spans ? [...words, 'ABSTTL'] : words, ...(newer ? deadlinesOf(words[1]!, value) : []))
+  if (expireAt !== undefined) words[2] = Buffer.from(String(expireAt))
+  const restore = expireAt === undefined ? words : [...words, 'ABSTTL']
+  call.propagate(restore, ...(newer ? deadlinesOf(words[1]!, value) : []))
 }
 
 /** In the stream they are told beside the payload. */

@@ -206,8 +206,7 @@ const ROWS: readonly TypeRow[] = [
     *read(from, limits) {
       const hash = new HashValue()
       for (let left = yield* from.length(); left > 0; left--) {
-        const field = from.shortString() ?? keyOf(yield* from.string())
-        addField(hash, field, from.shortString() ?? keyOf(yield* from.string()), limits)
+        const field = yield* readPair(from, hash, limits)
         const at = yield* from.i64()
         setDeadline(hash, field, at === -1 ? 0 : at)
       }
@@ -224,8 +223,7 @@ const ROWS: readonly TypeRow[] = [
       const hash = new HashValue()
       for (let left = yield* from.length(); left > 0; left--) {
         const later = yield* from.length()
-        const field = from.shortString() ?? keyOf(yield* from.string())
-        addField(hash, field, from.shortString() ?? keyOf(yield* from.string()), limits)
+        const field = yield* readPair(from, hash, limits)
         setDeadline(hash, field, later === 0 ? 0 : earliest + later - 1)
       }
       return hash
@@ -279,6 +277,13 @@ function addMember(set: SetValue, member: Member, limits: Limits): void {
 
 function addField(hash: HashValue, field: Key, value: Key, limits: Limits): void {
   if (!hash.set(field, value.bytes, limits, value.start, value.end)) throw new RdbError('hash field twice')
+}
+
+/** Reads a field and its value; returns the field. */
+function* readPair(from: Source, hash: HashValue, limits: Limits): Decoding<Key> {
+  const field = from.shortString() ?? keyOf(yield* from.string())
+  addField(hash, field, from.shortString() ?? keyOf(yield* from.string()), limits)
+  return field
 }
 
 function setDeadline(hash: HashValue, field: Key, at: number): void {

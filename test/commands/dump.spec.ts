@@ -108,13 +108,19 @@ describe('RESTORE of what a newer server dumped', () => {
       const client = node.connect()
       client.call('RESTORE', 'k', '0', Buffer.from(hex, 'hex'))
       client.call('RESTORE', 'k', '2100000000000', Buffer.from(hex, 'hex'), 'REPLACE', 'ABSTTL')
+      client.call('RESTORE', 'k', '5000', Buffer.from(hex, 'hex'), 'REPLACE')
       const own = String(client.call('DUMP', 'k'))
-      assert.equal(own.at(-10), '\n')
+      assert.equal(own.charCodeAt(own.length - 10), 10, 'the version of 7.0')
+      const expireAt = client.call('PEXPIRETIME', 'k')
       const deadlines = { small: ['b 2000000000123', 'a 2000000000999'], large: ['b 2000000000123', 'd 2000000000999'] }
       const [size] = key.split(' hash') as [keyof typeof deadlines]
       const told = (deadlines[size] ?? []).map((words) => `REPLCONF ACK 0 hash-deadlines k ${words}`)
       const commands = replicated().filter((words) => !/^(SELECT|MULTI|EXEC)/.test(words))
-      const restores = [`RESTORE k 0 ${own}`, `RESTORE k 2100000000000 ${own} REPLACE ABSTTL`]
+      const restores = [
+        `RESTORE k 0 ${own}`,
+        `RESTORE k 2100000000000 ${own} REPLACE ABSTTL`,
+        `RESTORE k ${expireAt} ${own} REPLACE ABSTTL`,
+      ]
       assert.deepEqual(commands.sort(), restores.flatMap((words) => [words, ...told]).sort())
     })
 })

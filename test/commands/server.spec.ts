@@ -481,3 +481,12 @@ describe('client-output-buffer-limit', () => {
     assert.ok(slow.closed)
   })
 })
+
+describe('REPLCONF', () => {
+  it('takes the version that replicas of Valkey say, alone or among others, and no word that nobody says', () => {
+    const one = new InProcess().connect()
+    assert.equal(one.call('REPLCONF', 'VERSION', '9.1.2'), 'OK')
+    assert.equal(one.call('REPLCONF', 'capa', 'eof', 'version', '9.1.2', 'capa', 'psync2'), 'OK')
+    assert.equal(one.outcome('REPLCONF', 'versions', '9.1.2'), 'ERR Unrecognized REPLCONF option: versions')
+  })
+})
